@@ -1,0 +1,1 @@
+"""The laboratory: networks, training and export. PyTorch lives here and nowhere else in narrows."""

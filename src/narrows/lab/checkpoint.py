@@ -1,0 +1,101 @@
+"""A run's state on disk: safetensors shards under 16 MB and one JSON file, replaced as a whole.
+
+No pickle: a checkpoint from a stranger is data, not code.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from narrows.errors import OptionError
+
+SHARD_BYTES = 15_000_000
+_STATE = "state.json"
+
+
+def save_checkpoint(
+    folder: Path, network: nn.Module, ema: dict[str, Tensor], optimizers: list[Optimizer], state: dict[str, Any]
+) -> None:
+    """Write `folder` beside itself and swap it in, so that a killed run leaves the old state or the new one."""
+    tensors = {f"network.{name}": value for name, value in network.named_parameters()}
+    tensors |= {f"ema.{name}": value for name, value in ema.items()}
+    for index, optimizer in enumerate(optimizers):
+        for number, values in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{number}.{key}": torch.as_tensor(value) for key, value in values.items()}
+    fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for number, shard in enumerate(_shards({name: t.detach().cpu().contiguous() for name, t in tensors.items()})):
+        save_file(shard, fresh / f"{number:03d}.safetensors")
+    (fresh / _STATE).write_text(json.dumps(state, indent=1))
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(
+    folder: Path, network: nn.Module, ema: dict[str, Tensor], optimizers: list[Optimizer]
+) -> dict[str, Any]:
+    """Fill network, ema and optimisers in place; returns the JSON state. OptionError if it does not fit."""
+    tensors = read_tensors(folder)
+    state = read_state(folder)
+    try:
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                parameter.copy_(tensors[f"network.{name}"])
+            for name, value in ema.items():
+                value.copy_(tensors[f"ema.{name}"])
+    except (KeyError, RuntimeError) as error:
+        raise OptionError(f"the checkpoint in {folder} is of another network: {error}") from error
+    for index, optimizer in enumerate(optimizers):
+        prefix = f"optimizer.{index}."
+        entries: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith(prefix):
+                number, key = name[len(prefix) :].split(".", 1)
+                entries.setdefault(int(number), {})[key] = value
+        optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
+    return state
+
+
+def settled(folder: Path) -> Path:
+    """The checkpoint itself, or the one that a kill during the swap left beside it."""
+    old = folder.with_name(folder.name + ".old")
+    return old if not (folder / _STATE).exists() and (old / _STATE).exists() else folder
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads((settled(folder) / _STATE).read_text())
+    except (OSError, ValueError) as error:
+        raise OptionError(f"there is no checkpoint in {folder}: {error}") from error
+    return state
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for path in sorted(settled(folder).glob("*.safetensors")):
+        tensors |= load_file(path)
+    return tensors
+
+
+def _shards(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    shards: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        if size + tensor.nbytes > SHARD_BYTES and shards[-1]:
+            shards.append({})
+            size = 0
+        shards[-1][name] = tensor
+        size += tensor.nbytes
+    return shards

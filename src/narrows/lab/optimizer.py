@@ -1,0 +1,82 @@
+"""Muon for the matrices, AdamW for the rest, and the schedule both follow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+_POLYNOMIALS = (
+    (8.28721201814563, -23.595886519098837, 17.300387312530933),
+    (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
+    (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
+    (3.3184196573706015, -2.488488024314874, 0.51004894012372),
+)
+"""The best odd polynomials of degree 5, one an iteration (arXiv:2505.16932); four are enough here."""
+
+
+class Muon(Optimizer):
+    """Momentum made orthogonal (Jordan et al., 2024); for matrices only.
+
+    Matrices of one shape are treated as one batch: a codec has many small ones.
+    """
+
+    def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    by_shape.setdefault(tuple(parameter.shape), []).append(parameter)
+            for shape, parameters in by_shape.items():
+                updates = []
+                for parameter in parameters:
+                    state: dict[str, Any] = self.state[parameter]
+                    buffer = state.setdefault("momentum", torch.zeros_like(parameter))
+                    buffer.mul_(group["momentum"]).add_(parameter.grad)
+                    updates.append(parameter.grad + group["momentum"] * buffer)
+                directions = orthogonalised(torch.stack(updates))
+                scale = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
+                torch._foreach_add_(parameters, list(directions.unbind()), alpha=-scale)
+        return loss
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """(N, rows, columns) matrices with their singular values brought near 1."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = (matrices.mT if tall else matrices).float()
+    x = (x / (x.norm(dim=(1, 2), keepdim=True) * 1.02 + 1e-9)).bfloat16()
+    for a, b, c in _POLYNOMIALS:
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).float()
+
+
+def build_optimizers(network: nn.Module, matrix_rate: float, rate: float) -> tuple[Muon, AdamW]:
+    """Muon on every weight matrix of a 1x1 convolution, AdamW on depthwise weights, biases and tables."""
+    matrices, rest = [], []
+    for name, parameter in network.named_parameters():
+        is_matrix = parameter.ndim == 2 and name.endswith("weight")
+        (matrices if is_matrix else rest).append(parameter)
+    return Muon(matrices, matrix_rate), AdamW(rest, rate, betas=(0.9, 0.98), weight_decay=0)
+
+
+def rate_factor(progress: float, step: int, *, warm_up: int = 50, flat: float = 0.5, floor: float = 0.01) -> float:
+    """What the learning rates are multiplied by: a short warm-up, flat, then a cosine down to `floor`.
+
+    progress is the part of the run's budget that is spent, 0..1; it falls over the part after `flat`, which is where
+    half of the gain of a run comes from.
+    """
+    warm = min(1.0, (step + 1) / warm_up)
+    if progress <= flat:
+        return warm
+    phase = min(1.0, (progress - flat) / (1 - flat))
+    return warm * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * phase)))
