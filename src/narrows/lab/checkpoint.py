@@ -25,7 +25,7 @@ def save_checkpoint(
     folder: Path, network: nn.Module, ema: dict[str, Tensor], optimizers: list[Optimizer], state: dict[str, Any]
 ) -> None:
     """Write `folder` beside itself and swap it in, so that a killed run leaves the old state or the new one."""
-    tensors = {f"network.{name}": value for name, value in network.named_parameters()}
+    tensors: dict[str, Tensor] = {f"network.{name}": value for name, value in network.named_parameters()}
     tensors |= {f"ema.{name}": value for name, value in ema.items()}
     for index, optimizer in enumerate(optimizers):
         for number, values in optimizer.state_dict()["state"].items():

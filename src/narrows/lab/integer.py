@@ -44,7 +44,7 @@ class _Bounded(torch.autograd.Function):
 
 
 def bounded(x: Tensor, low: float, high: float) -> Tensor:
-    """x clamped to low..high; a gradient that would move a value outside further out is dropped."""
+    """X clamped to low..high; a gradient that would move a value outside further out is dropped."""
     clamped: Tensor = _Bounded.apply(x, low, high)  # type: ignore[no-untyped-call]
     return clamped
 

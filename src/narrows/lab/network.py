@@ -1,11 +1,11 @@
-"""The flagship network: a fast transform pair, a hyper-latent, and context in a few parallel steps.
+r"""The flagship network: a fast transform pair, a hyper-latent, and context in a few parallel steps.
 
     picture (B, H, W, 3) in 0..1
       | analysis: unshuffle 8, blocks at 1/8, unshuffle 2, blocks at 1/16, x gain(quality)
       y ----------------------------------------------+
       | hyper-analysis                                 |  symbols = round(y - mean), y_hat = symbols + mean
       z -> z_hat -> mean net (float) -> mean ----------+
-              \\-> scale net (integers) -> rows: which table codes each symbol
+              \-> scale net (integers) -> rows: which table codes each symbol
                    both see what earlier context steps decoded
       y_hat -> synthesis: mirror of analysis -> picture
 
@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrows.errors import OptionError
 from narrows.lab.integer import (
     ACTIVATION_UNIT,
     SUM_UNIT,
@@ -67,6 +68,15 @@ class NetworkConfig:
     lambda_min: float = 0.00025
     lambda_max: float = 0.45
 
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> NetworkConfig:
+        """The configuration from dataclasses.asdict after a way through JSON. OptionError if a field is wrong."""
+        try:
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+            return cls(**values)
+        except TypeError as error:
+            raise OptionError(f"is not a network's configuration: {error}") from error
+
     def lambdas(self) -> Tensor:
         """The trade of each quality: loss = bits per pixel + lambda x MSE on the 8-bit scale."""
         steps = torch.arange(self.qualities, dtype=torch.float64) / (self.qualities - 1)
@@ -83,7 +93,7 @@ class NetworkConfig:
 FLAGSHIP_S = NetworkConfig(
     name="s",
     analysis_width=(192, 320),
-    analysis_blocks=(3, 3),
+    analysis_blocks=(1, 3),
     synthesis_width=(128, 320),
     synthesis_blocks=(2, 2),
     latent=320,
@@ -95,12 +105,12 @@ FLAGSHIP_S = NetworkConfig(
 FLAGSHIP_M = NetworkConfig(
     name="m",
     analysis_width=(256, 384),
-    analysis_blocks=(4, 4),
-    synthesis_width=(160, 384),
-    synthesis_blocks=(4, 3),
+    analysis_blocks=(3, 4),
+    synthesis_width=(144, 352),
+    synthesis_blocks=(3, 3),
     latent=320,
     hyper_latent=96,
-    mean_width=192,
+    mean_width=160,
     scale_width=128,
     context_steps=4,
 )
@@ -153,7 +163,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.depthwise(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return x + self.project(F.leaky_relu(self.expand(h), SLOPE))
+        change: Tensor = self.project(F.leaky_relu(self.expand(h), SLOPE))
+        return x + change
 
 
 def blocks(channels: int, count: int) -> nn.Sequential:
@@ -174,7 +185,8 @@ class QualityTable(nn.Module):
     def table(self) -> Tensor:
         """(qualities, channels), in float32 whatever the autocast."""
         with torch.autocast(self.knots.device.type, enabled=False):
-            return self.interpolation @ self.knots
+            table: Tensor = self.interpolation @ self.knots
+        return table
 
     def forward(self, quality: Tensor) -> Tensor:
         """(B,) to (B, 1, 1, channels)."""
@@ -200,14 +212,16 @@ class Analysis(nn.Module):
 
     def gain(self) -> Tensor:
         """(qualities, latent): what a latent is multiplied by."""
-        return torch.exp(self.log_gain.table()) * self.inverse_step[:, None]
+        gain: Tensor = torch.exp(self.log_gain.table()) * self.inverse_step[:, None]
+        return gain
 
     def forward(self, picture: Tensor, quality: Tensor) -> Tensor:
         x = self.stem(unshuffle(picture - 0.5, 8))
         x = self.fine(x * (1 + self.fine_scale(quality)).to(x.dtype))
         x = self.down(unshuffle(x, 2))
         x = self.coarse(x * (1 + self.coarse_scale(quality)).to(x.dtype))
-        return self.out(x).float() * self.gain()[quality][:, None, None, :]
+        y: Tensor = self.out(x)
+        return y.float() * self.gain()[quality][:, None, None, :]
 
 
 class Synthesis(nn.Module):
@@ -251,7 +265,8 @@ class HyperAnalysis(nn.Module):
         features = torch.cat([torch.log2(1 + y.abs()), y.clamp(-LOG_CAP, LOG_CAP) / 4], -1)
         h = F.leaky_relu(self.into(features), SLOPE)
         h = F.leaky_relu(self.down(unshuffle(h, 2)), SLOPE)
-        return self.out(unshuffle(h, 2))
+        z: Tensor = self.out(unshuffle(h, 2))
+        return z.float()
 
 
 class MeanNet(nn.Module):
@@ -278,7 +293,8 @@ class MeanNet(nn.Module):
     def forward(self, step: int, features: Tensor, y_hat: Tensor) -> Tensor:
         x = torch.cat([features, y_hat.to(features.dtype)], -1) if step else features
         h = F.leaky_relu(self.step_in[step](x), SLOPE)
-        return self.step_out[step](self.step_block[step](h)).float()
+        mean: Tensor = self.step_out[step](self.step_block[step](h))
+        return mean.float()
 
 
 class ScaleNet(nn.Module):
@@ -371,13 +387,13 @@ class Flagship(nn.Module):
         return [(tiled == step).float()[None] for step in range(self.config.context_steps)]
 
     def forward(self, picture: Tensor, quality: Tensor) -> Coded:
-        """picture (B, H, W, channels) in 0..1, H and W multiples of 64; quality (B,).
+        """Picture (B, H, W, channels) in 0..1, H and W multiples of 64; quality (B,).
 
         Rounding (straight-through) goes to the decoder and the context, uniform noise to the rate while training
         (arXiv:2104.05168); in eval mode both are the rounded symbols.
         """
         y = self.analysis(picture, quality)
-        z = self.hyper_analysis(y).float()
+        z = self.hyper_analysis(y)
         z_hat = straight_through(z, z.detach().round().clamp(-HYPER_LIMIT, HYPER_LIMIT))
         z_rated = z + torch.rand_like(z) - 0.5 if self.training else z_hat
         side_bits = self.side_rate(z_rated, self.class_of_quality[quality]).sum((1, 2, 3))
@@ -400,7 +416,7 @@ class Flagship(nn.Module):
 
     @torch.no_grad()
     def linear_start(self, pictures: Tensor) -> None:
-        """Make the network a working transform codec: principal components of 16x16 patches, scales from their variance.
+        """Make the network a working transform codec: principal components of 16x16 patches, rows from their variance.
 
         pictures (N, H, W, channels) in 0..1. The stem becomes the components of 8x8 patches, `down` the step from four
         of those to the components of 16x16 patches, the synthesis its transpose; residual blocks are the identity.

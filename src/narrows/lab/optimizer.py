@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,14 +31,15 @@ class Muon(Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         loss = closure() if closure else None
         for group in self.param_groups:
-            by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
+            by_shape: dict[tuple[int, ...], list[Tensor]] = {}
             for parameter in group["params"]:
-                if parameter.grad is not None:
-                    by_shape.setdefault(tuple(parameter.shape), []).append(parameter)
+                by_shape.setdefault(tuple(parameter.shape), []).append(parameter)
             for shape, parameters in by_shape.items():
                 updates = []
                 for parameter in parameters:
-                    state: dict[str, Any] = self.state[parameter]
+                    if parameter.grad is None:
+                        raise ValueError("every matrix of the network must take part in the loss")
+                    state: dict[str, Tensor] = self.state[parameter]
                     buffer = state.setdefault("momentum", torch.zeros_like(parameter))
                     buffer.mul_(group["momentum"]).add_(parameter.grad)
                     updates.append(parameter.grad + group["momentum"] * buffer)
@@ -62,7 +62,8 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
 def build_optimizers(network: nn.Module, matrix_rate: float, rate: float) -> tuple[Muon, AdamW]:
     """Muon on every weight matrix of a 1x1 convolution, AdamW on depthwise weights, biases and tables."""
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         is_matrix = parameter.ndim == 2 and name.endswith("weight")
         (matrices if is_matrix else rest).append(parameter)

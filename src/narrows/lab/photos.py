@@ -51,7 +51,9 @@ class Photos:
         return Photos(samples=self.samples.to(device), sizes=self.sizes, offsets=self.offsets)
 
 
-def load_photos(folder: Path, *, least_side: int, limit: int | None = None, progress: bool = True) -> tuple[Photos, Photos]:
+def load_photos(
+    folder: Path, *, least_side: int, limit: int | None = None, progress: bool = True
+) -> tuple[Photos, Photos]:
     """Read every picture of a folder, its subfolders and the tar files in it; returns (training, held out).
 
     Pictures with a side under `least_side` and unreadable ones are left out with a warning. The held-out part is every
@@ -66,10 +68,14 @@ def load_photos(folder: Path, *, least_side: int, limit: int | None = None, prog
     if limit is not None:
         entries = entries[:limit]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        bar = tqdm(pool.map(_decoded, entries), total=len(entries), desc="photographs", disable=None if progress else True)
+        bar = tqdm(
+            pool.map(_decoded, entries), total=len(entries), desc="photographs", disable=None if progress else True
+        )
         pictures = [picture for picture in bar if picture is not None and min(picture.shape[:2]) >= least_side]
     if len(pictures) < len(entries):
-        warnings.warn(f"{len(entries) - len(pictures)} photographs are unreadable or under {least_side} pixels", stacklevel=2)
+        warnings.warn(
+            f"{len(entries) - len(pictures)} photographs are unreadable or under {least_side} pixels", stacklevel=2
+        )
     if len(pictures) < 2:
         raise OptionError(f"photographs: {folder} has fewer than two of at least {least_side} pixels a side")
     held_out = pictures[::HELD_OUT_SHARE]
@@ -118,7 +124,7 @@ class CropConfig:
 
 
 def draw_batch(photos: Photos, count: int, config: CropConfig, seed: int) -> Tensor:
-    """(count, size, size, 3) in 0..1 on the photographs' device; a pure function of the seed, so runs resume exactly."""
+    """(count, size, size, 3) in 0..1 on the photographs' device; a pure function of the seed, so that runs resume."""
     rng = random.Random(seed)
     crops = []
     for _ in range(count):

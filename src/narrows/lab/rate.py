@@ -1,7 +1,8 @@
 """What the symbols cost while training, before there are tables.
 
-A residual symbol in row k is coded by a mixture of a Gaussian and a Laplacian, both of the row's standard deviation; the
-mixture's weight is a learned function of the row. At export each row's table is fitted to real residuals instead (export.py).
+A residual symbol in row k is coded by a mixture of a Gaussian and a Laplacian, both of the row's standard deviation;
+the mixture's weight is a learned function of the row. At export each row's table is fitted to real residuals instead
+(tables.py).
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ from narrows.lab.photos import CropConfig, Photos, draw_batch, load_photos
 EVALUATION_QUALITIES = 8
 EVALUATION_PHOTOS = 24
 LOG_FIELDS = (
-    "kind", "step", "seconds", "megapixels", "megapixels_per_second", "learning_rate", "loss", "gradient_norm", "skipped",
-    "quality", "bpp", "psnr_db",
+    "kind", "step", "seconds", "megapixels", "megapixels_per_second", "learning_rate", "loss", "gradient_norm",
+    "skipped", "quality", "bpp", "psnr_db",
 )  # fmt: skip
 
 
@@ -87,7 +87,8 @@ def rate_distortion_loss(network: torch.nn.Module, lambdas: Tensor, x: Tensor, q
     lambda_rd = lambdas[quality]
     mse = 255**2 * (coded.picture - x).square().mean((1, 2, 3))
     bpp = (coded.latent_bits + coded.side_bits) / (x.shape[1] * x.shape[2])
-    return 0.1 * ((bpp + lambda_rd * mse) / lambda_rd.sqrt()).mean()
+    loss: Tensor = 0.1 * ((bpp + lambda_rd * mse) / lambda_rd.sqrt()).mean()
+    return loss
 
 
 def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = False, start: Path | None = None,
@@ -145,13 +146,20 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
             )  # fmt: skip
 
     log = _Log(config.run / "log.csv", fabric.is_global_zero)
-    bar = tqdm(total=100, desc=f"train {network_config.name}", unit="%", disable=None if show else True,
-               initial=round(100 * config.progress(state.step, state.seconds)), bar_format="{l_bar}{bar}| {postfix}")  # fmt: skip
+    bar = tqdm(
+        total=100,
+        desc=f"train {network_config.name}",
+        disable=None if show else True,
+        initial=round(100 * config.progress(state.step, state.seconds)),
+        bar_format="{l_bar}{bar}| {postfix}",
+    )
     saved = evaluated = state.seconds
     try:
         for step in updates(fabric, network, raw, wrapped, training, ema, config, state):
             bar.n = min(100, round(100 * config.progress(state.step, state.seconds)))
-            bar.set_postfix_str(f"step {state.step}, {state.megapixels:.0f} MP, {step['megapixels_per_second']:.2f} MP/s")
+            bar.set_postfix_str(
+                f"step {state.step}, {state.megapixels:.0f} MP, {step['megapixels_per_second']:.2f} MP/s"
+            )
             log.row(kind="train", **step)
             if state.seconds - evaluated > 60 * config.evaluate_minutes:
                 evaluated = state.seconds
@@ -183,7 +191,9 @@ def updates(fabric: Fabric, network: Any, raw: Flagship, optimizers: list[Any], 
         seed = (config.seed * 1_000_003 + state.step) * world + rank
         torch.manual_seed(seed)  # with the batch's seed, so that a resumed run repeats an unbroken one
         x = draw_batch(photos, config.batch, crop, seed)
-        loss = rate_distortion_loss(network, lambdas, x, stratified_qualities(config.batch, raw.config.qualities).to(x.device))
+        loss = rate_distortion_loss(
+            network, lambdas, x, stratified_qualities(config.batch, raw.config.qualities).to(x.device)
+        )
         for optimizer in optimizers:
             optimizer.zero_grad()
         fabric.backward(loss)
@@ -220,7 +230,9 @@ def stratified_qualities(count: int, qualities: int) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(network: Flagship, photos: Photos, qualities: list[int], *, limit: int = EVALUATION_PHOTOS) -> list[tuple[int, float, float]]:  # fmt: skip
+def evaluate(
+    network: Flagship, photos: Photos, qualities: list[int], *, limit: int = EVALUATION_PHOTOS
+) -> list[tuple[int, float, float]]:
     """(quality, mean estimated bpp, mean PSNR in dB) over centre crops, hard rounding, pictures rounded to 8 bits."""
     was_training = network.training
     network.eval()
@@ -271,8 +283,7 @@ def load_averaged(network: Flagship, tensors: dict[str, Tensor], source: Path) -
 def load_run(run: Path) -> tuple[Flagship, dict[str, Any]]:
     """The averaged network of a run, in eval mode, and the checkpoint's state."""
     state = read_state(run / "checkpoint")
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in state["network"].items()}
-    network = Flagship(NetworkConfig(**fields))
+    network = Flagship(NetworkConfig.from_json(state["network"]))
     load_averaged(network, read_tensors(run / "checkpoint"), run)
     return network.eval(), state
 
@@ -284,7 +295,9 @@ def _follow(ema: dict[str, Tensor], network: Flagship, decay: float) -> None:
         torch._foreach_lerp_([ema[n] for n in names], [parameters[n].detach() for n in names], 1 - decay)
 
 
-def _log_evaluation(log: _Log, fabric: Fabric, network: Flagship, ema: dict[str, Tensor], photos: Photos, state: RunState) -> None:
+def _log_evaluation(
+    log: _Log, fabric: Fabric, network: Flagship, ema: dict[str, Tensor], photos: Photos, state: RunState
+) -> None:
     """Evaluate the averaged weights on the held-out photographs, on the first process."""
     if fabric.is_global_zero:
         parameters = dict(network.named_parameters())
@@ -293,10 +306,19 @@ def _log_evaluation(log: _Log, fabric: Fabric, network: Flagship, ema: dict[str,
             for name, value in ema.items():
                 parameters[name].copy_(value)
             count = network.config.qualities
-            qualities = sorted({round(i * (count - 1) / (EVALUATION_QUALITIES - 1)) for i in range(EVALUATION_QUALITIES)})
+            qualities = sorted(
+                {round(i * (count - 1) / (EVALUATION_QUALITIES - 1)) for i in range(EVALUATION_QUALITIES)}
+            )
             for quality, bpp, psnr in evaluate(network, photos, qualities):
-                log.row(kind="held-out", step=state.step, seconds=round(state.seconds, 1),
-                        megapixels=round(state.megapixels, 2), quality=quality, bpp=round(bpp, 5), psnr_db=round(psnr, 4))  # fmt: skip
+                log.row(
+                    kind="held-out",
+                    step=state.step,
+                    seconds=round(state.seconds, 1),
+                    megapixels=round(state.megapixels, 2),
+                    quality=quality,
+                    bpp=round(bpp, 5),
+                    psnr_db=round(psnr, 4),
+                )
             for name, value in kept.items():
                 parameters[name].copy_(value)
     fabric.barrier()

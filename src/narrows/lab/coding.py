@@ -1,0 +1,57 @@
+"""The hard pass of the trained network: the symbols and rows that the codec writes, in float32 and exact integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from narrows.lab.network import HYPER_LIMIT, Flagship
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantiser:
+    """What the tables decide about quantisation: thresholds 1/2 + dead_zone x shift[row], zero in skipped rows."""
+
+    shift: Tensor
+    skipped: Tensor
+    dead_zone: float = 0.0
+
+    def __call__(self, residual: Tensor, row: Tensor) -> Tensor:
+        index = row.long()
+        level = torch.floor(residual.abs() + 0.5 - self.dead_zone * self.shift[index]).clamp_min(0)
+        return torch.where(self.skipped[index], 0.0, torch.sign(residual) * level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardCoded:
+    """One batch: symbols, rows, y_hat (B, H/16, W/16, latent); z_hat (B, H/64, W/64, hyper); picture (B, H, W, C)."""
+
+    symbols: Tensor
+    rows: Tensor
+    z_hat: Tensor
+    y_hat: Tensor
+
+
+@torch.no_grad()
+def code(network: Flagship, picture: Tensor, quality: Tensor, quantiser: Quantiser) -> HardCoded:
+    """Quantise a batch (B, H, W, C) in 0..1 as the exported graphs do."""
+    y = network.analysis(picture, quality)
+    z_hat = network.hyper_analysis(y).round().clamp(-HYPER_LIMIT, HYPER_LIMIT)
+    mean_features, scale_features = network.mean_net.features(z_hat), network.scale_net.features(z_hat)
+    symbols, rows, y_hat = torch.zeros_like(y), torch.zeros_like(y), torch.zeros_like(y)
+    for step, mask in enumerate(network.masks(y.shape[1], y.shape[2])):
+        mean = network.mean_net(step, mean_features, y_hat)
+        row = network.scale_net(step, scale_features, symbols, quality)
+        symbol = quantiser(y - mean, row)
+        symbols, rows = symbols + symbol * mask, rows + row * mask
+        y_hat = y_hat + (symbol + mean) * mask
+    return HardCoded(symbols=symbols, rows=rows, z_hat=z_hat, y_hat=y_hat)
+
+
+@torch.no_grad()
+def rows_of_step(network: Flagship, step: int, z_hat: Tensor, symbols: Tensor, quality: Tensor) -> Tensor:
+    """Rows (B, H/16, W/16, latent) of one context step as a decoder asks for them."""
+    rows: Tensor = network.scale_net(step, network.scale_net.features(z_hat), symbols, quality)
+    return rows

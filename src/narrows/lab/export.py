@@ -1,0 +1,223 @@
+"""A trained network becomes a profile: five kinds of graph over one weights file, integer tables, a manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from narrows.errors import OptionError
+from narrows.lab.coding import code
+from narrows.lab.graphs import (
+    WEIGHTS_FILE,
+    Graph,
+    WeightStore,
+    analysis_graph,
+    dequantise_graph,
+    prove_exact,
+    quantise_graph,
+    scales_graph,
+    synthesis_graph,
+)
+from narrows.lab.integer import SUM_UNIT, WEIGHT_UNIT
+from narrows.lab.network import HYPER_LIMIT, HYPER_STRIDE, LATENT_STRIDE, Flagship, NetworkConfig
+from narrows.lab.photos import Photos
+from narrows.lab.tables import Tables, crops, fit_tables
+
+SCHEMA = 1
+LICENCE = "Apache-2.0"
+LABORATORY = "network."
+"""Prefix of the tensors that only the laboratory reads back, to train on from a profile."""
+
+
+def export(
+    network: Flagship, training: Photos, held_out: Photos, destination: Path, *, version: str = "1", dead_zone: float,
+    samples: int, record: dict[str, Any], progress: bool = True,
+) -> Path:  # fmt: skip
+    """Write the profile of `network` into the new folder `destination`; returns it.
+
+    The network's float weights are rounded to float16 first, so that tables are fitted to what the codec will run.
+    OptionError if the folder exists, ValueError if the scale net could leave the exact integers (prove_exact).
+    """
+    if destination.exists():
+        raise OptionError(f"{destination} exists already; a profile is never written over another")
+    network = network.eval()
+    halve_weights(network)
+    largest_sum = prove_exact(network)
+    tables = fit_tables(network, training, dead_zone=dead_zone, samples=samples, progress=progress)
+    record = record | {
+        "largest_integer_sum": largest_sum,
+        "network": dataclasses.asdict(network.config),
+        "held_out": measure(network, tables, held_out, dead_zone),
+        "table_samples": samples,
+    }
+    store, graphs = _graphs(network, tables)
+    fresh = destination.with_name(destination.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save_file(store.tensors, fresh / WEIGHTS_FILE)
+    offsets = tensor_offsets(fresh / WEIGHTS_FILE)
+    for name, graph in graphs.items():
+        onnx.save(graph.model(offsets), fresh / name)
+        onnx.checker.check_model(str(fresh / name))
+    manifest = _manifest(network.config, version, dead_zone, record)
+    files = sorted(path for path in fresh.iterdir())
+    manifest["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (fresh / "manifest.json").write_bytes(canonical_json(manifest))
+    fresh.rename(destination)
+    return destination
+
+
+def canonical_json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def halve_weights(network: Flagship) -> None:
+    """Round the float weights to what float16 can store; integer layers and tables stay as they are."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("weight") and not name.startswith("scale_net."):
+                parameter.copy_(parameter.half().float())
+
+
+def measure(network: Flagship, tables: Tables, photos: Photos, dead_zone: float) -> list[dict[str, float]]:
+    """Mean estimated bpp and PSNR of the held-out photographs at eight qualities, by the integer tables."""
+    count = network.config.qualities
+    qualities = sorted({round(i * (count - 1) / 7) for i in range(8)})
+    result = []
+    for quality in qualities:
+        bpp = psnr = 0.0
+        pictures = [picture for picture, _ in crops(photos, min(24, len(photos)), count)]
+        for picture in pictures:
+            estimate, decibels = estimated(network, tables, picture, quality, dead_zone)
+            bpp += estimate / (picture.shape[1] * picture.shape[2])
+            psnr += decibels
+        result.append(
+            {"quality": quality, "bpp": round(bpp / len(pictures), 5), "psnr_db": round(psnr / len(pictures), 4)}
+        )
+    return result
+
+
+@torch.no_grad()
+def estimated(
+    network: Flagship, tables: Tables, picture: torch.Tensor, quality: int, dead_zone: float
+) -> tuple[float, float]:
+    """(bits by the tables, PSNR in dB of the 8-bit result) of one picture (1, H, W, C), sides multiples of 64."""
+    q = torch.tensor([quality])
+    coded = code(network, picture, q, tables.quantiser(dead_zone))
+    decoded = network.synthesis(coded.y_hat, q).clamp(0, 1).mul(255).round().div(255)
+    mse = float((decoded - picture).square().mean())
+    bits = tables.bits(coded.symbols, coded.rows, coded.z_hat, int(network.class_of_quality[quality]))
+    return bits, -10 * math.log10(max(mse, 1e-10))
+
+
+def _graphs(network: Flagship, tables: Tables) -> tuple[WeightStore, dict[str, Graph]]:
+    store = WeightStore()
+    graphs = {
+        "analysis.onnx": analysis_graph(network, store),
+        "quantise.onnx": quantise_graph(network, store, tables.shift, tables.skipped),
+        "dequantise.onnx": dequantise_graph(network, store),
+        "synthesis.onnx": synthesis_graph(network, store),
+    }
+    for step in range(network.config.context_steps):
+        graphs[f"scales.{step}.onnx"] = scales_graph(network, store, step)
+    store.add("context.steps", network.pattern.numpy().astype(np.uint8))
+    store.add("tables.y.radius", tables.radius)
+    store.add("tables.y.frequencies", np.concatenate(tables.frequencies))
+    store.add("tables.z.frequencies", tables.side)
+    store.add("tables.z.class", network.class_of_quality.numpy().astype(np.uint8))
+    for name, parameter in network.named_parameters():
+        if name not in store.tensors:  # knots and rate model: only training needs them
+            store.add(LABORATORY + name, parameter.detach().numpy())
+    return store, graphs
+
+
+def _manifest(config: NetworkConfig, version: str, dead_zone: float, record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "name": config.name,
+        "version": version,
+        "licence": LICENCE,
+        "input_channels": config.channels,
+        "latent_channels": config.latent,
+        "latent_stride": LATENT_STRIDE,
+        "hyper_channels": config.hyper_latent,
+        "hyper_stride": HYPER_STRIDE,
+        "hyper_limit": HYPER_LIMIT,
+        "qualities": config.qualities,
+        "lambdas": [float(f"{value:.8g}") for value in config.lambdas()],
+        "context_steps": config.context_steps,
+        "dead_zone": dead_zone,
+        "analysis_halo": _halo(config.analysis_blocks),
+        "synthesis_halo": _halo(config.synthesis_blocks),
+        "training": record,
+    }
+
+
+def _halo(block_counts: tuple[int, int]) -> int:
+    """Reach of the 3x3 depthwise layers in pixels, rounded up to whole hyper-latents."""
+    fine, coarse = block_counts
+    return math.ceil((8 * fine + LATENT_STRIDE * coarse) / HYPER_STRIDE) * HYPER_STRIDE
+
+
+def tensor_offsets(path: Path) -> dict[str, tuple[int, int]]:
+    """(offset in the file, length) of each tensor of a safetensors file."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    header.pop("__metadata__", None)
+    return {
+        name: (8 + size + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0])
+        for name, entry in header.items()
+    }
+
+
+def load_network(profile: Path) -> Flagship:
+    """The network that a profile was exported from, in eval mode, its weights as the profile stores them."""
+    try:
+        fields = json.loads((profile / "manifest.json").read_text())["training"]["network"]
+        config = NetworkConfig.from_json(fields)
+    except (OSError, KeyError, ValueError) as error:
+        raise OptionError(f"{profile} is not a profile of a flagship network: {error}") from error
+    network = Flagship(config)
+    load_parameters(network, profile)
+    return network.eval()
+
+
+def load_parameters(network: Flagship, profile: Path) -> None:
+    """Fill a network of the same configuration from a profile. OptionError if shapes or names do not fit."""
+    tensors = load_file(profile / WEIGHTS_FILE)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            stored = tensors.get(LABORATORY + name, tensors.get(name))
+            if stored is None or stored.size != parameter.numel():
+                raise OptionError(f"{profile} holds another network: {name} does not fit")
+            parameter.copy_(torch.from_numpy(_training_values(stored)).reshape(parameter.shape))
+
+
+def _training_values(stored: NDArray[Any]) -> NDArray[np.float32]:
+    """Integers of the scale net back in the real units of training (integer.py)."""
+    if stored.dtype == np.int8:
+        return stored.astype(np.float32) / np.float32(WEIGHT_UNIT)
+    if stored.dtype == np.int32:
+        return (stored.astype(np.float32) - np.float32(WEIGHT_UNIT // 2)) / np.float32(SUM_UNIT)
+    return stored.astype(np.float32)
+
+
+def tables_of(profile: Path) -> Tables:
+    """The integer tables of a profile as the laboratory uses them."""
+    tensors = load_file(profile / WEIGHTS_FILE)
+    radius = tensors["tables.y.radius"]
+    ends = np.cumsum(2 * radius + 2)
+    rows = tuple(np.split(tensors["tables.y.frequencies"], ends[:-1]))
+    return Tables(radius=radius, frequencies=rows, side=tensors["tables.z.frequencies"])

@@ -1,0 +1,404 @@
+"""The five graphs of a profile, written node by node from a trained network (docs/FORMAT.md, "Graphs").
+
+Tensors are (1, C, H, W). Weights live once in weights.safetensors; the graphs point into it by offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from torch import Tensor, nn
+
+from narrows.entropy import ESCAPE_LIMIT
+from narrows.lab.integer import LARGEST, SUM_UNIT, WEIGHT_UNIT, IntegerDepthwise, IntegerLinear
+from narrows.lab.network import (
+    CONTEXT_SYMBOL_LIMIT,
+    LOG_CAP,
+    ROWS_PER_UNIT,
+    SLOPE,
+    Block,
+    Flagship,
+    QualityTable,
+)
+from narrows.lab.rate import ROWS
+
+OPSET = 20
+IR_VERSION = 10
+WEIGHTS_FILE = "weights.safetensors"
+_ELEMENT = {"float16": TensorProto.FLOAT16, "float32": TensorProto.FLOAT, "int8": TensorProto.INT8,
+            "int32": TensorProto.INT32, "uint8": TensorProto.UINT8}  # fmt: skip
+
+Array = NDArray[Any]
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+class WeightStore:
+    """Every tensor of a profile once, by name."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Array] = {}
+
+    def add(self, name: str, array: Array) -> None:
+        known = self.tensors.setdefault(name, array)
+        if known is not array and not np.array_equal(known, array):
+            raise ValueError(f"two tensors are called {name}")
+
+
+class Graph:
+    """One ONNX graph under construction. Values are strings, as in ONNX."""
+
+    def __init__(self, name: str, store: WeightStore) -> None:
+        self._name, self._store = name, store
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: dict[str, onnx.TensorProto] = {}
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._widened: dict[str, str] = {}
+
+    def input(self, name: str, dtype: int, shape: Sequence[int | str]) -> str:
+        self._inputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
+        return name
+
+    def output(self, value: str, name: str, dtype: int, shape: Sequence[int | str]) -> None:
+        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self._outputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        result = f"v{len(self._nodes)}"
+        self._nodes.append(helper.make_node(kind, list(inputs), [result], **attributes))
+        return result
+
+    def cast(self, value: str, dtype: int) -> str:
+        return self.op("Cast", value, to=dtype)
+
+    def constant(self, value: Array | float) -> str:
+        """A small constant kept in the graph itself; numbers are float32 scalars."""
+        array = np.asarray(value, np.float32) if isinstance(value, (int, float)) else value
+        name = f"c{len(self._initializers)}"
+        self._initializers[name] = onnx.numpy_helper.from_array(array, name)
+        return name
+
+    def weight(self, name: str, array: Array, shape: Sequence[int] | None = None) -> str:
+        """A stored tensor, seen in another shape of as many values if `shape` is given, widened to float32."""
+        self._store.add(name, array)
+        if name not in self._widened:
+            tensor = TensorProto(name=name, data_type=_ELEMENT[array.dtype.name], dims=shape or array.shape)
+            tensor.data_location = TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value=WEIGHTS_FILE)
+            self._initializers[name] = tensor
+            self._widened[name] = name if array.dtype == np.float32 else self.cast(name, TensorProto.FLOAT)
+        return self._widened[name]
+
+    def model(self, offsets: dict[str, tuple[int, int]]) -> onnx.ModelProto:
+        """The finished model; `offsets` gives (offset, length) of each tensor in the weights file."""
+        for name, tensor in self._initializers.items():
+            if tensor.data_location == TensorProto.EXTERNAL:
+                offset, length = offsets[name]
+                tensor.external_data.add(key="offset", value=str(offset))
+                tensor.external_data.add(key="length", value=str(length))
+        graph = helper.make_graph(
+            self._nodes, self._name, self._inputs, self._outputs, list(self._initializers.values())
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="narrows.lab")
+        model.ir_version = IR_VERSION
+        return model
+
+    # The layers of network.py, by the parameter names they have there.
+
+    def linear(self, x: str, name: str, layer: nn.Linear) -> str:
+        w = self.weight(f"{name}.weight", _half(layer.weight), (*layer.weight.shape, 1, 1))
+        return self.op("Conv", x, w, self.weight(f"{name}.bias", _single(layer.bias)))
+
+    def leaky(self, x: str) -> str:
+        return self.op("LeakyRelu", x, alpha=SLOPE)
+
+    def block(self, x: str, name: str, layer: Block) -> str:
+        w = self.weight(f"{name}.depthwise.weight", _half(layer.depthwise.weight))
+        channels = layer.depthwise.out_channels
+        bias = self.weight(f"{name}.depthwise.bias", _single(layer.depthwise.bias))
+        h = self.op("Conv", x, w, bias, group=channels, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+        h = self.leaky(self.linear(h, f"{name}.expand", layer.expand))
+        return self.op("Add", x, self.linear(h, f"{name}.project", layer.project))
+
+    def blocks(self, x: str, name: str, layers: nn.Sequential) -> str:
+        for index, layer in enumerate(layers):
+            assert isinstance(layer, Block)
+            x = self.block(x, f"{name}.{index}", layer)
+        return x
+
+    def of_quality(self, name: str, table: Array, quality: str) -> str:
+        """Row `quality` of a (qualities, C) table as (1, C, 1, 1)."""
+        row = self.op("Gather", self.weight(name, table), quality, axis=0)
+        return self.op("Reshape", row, self.constant(np.array([1, -1, 1, 1], np.int64)))
+
+    def feature_scale(self, x: str, name: str, table: QualityTable, quality: str) -> str:
+        return self.op("Mul", x, self.of_quality(name, _single(1 + table.table()), quality))
+
+    def unshuffle(self, x: str, block: int) -> str:
+        return self.op("SpaceToDepth", x, blocksize=block)
+
+    def shuffle(self, x: str, block: int) -> str:
+        return self.op("DepthToSpace", x, blocksize=block, mode="DCR")
+
+    # Integers carried in float32.
+
+    def integer_conv(self, x: str, name: str, layer: IntegerLinear | IntegerDepthwise) -> str:
+        """Sums of integers; the half of a requantisation is in the bias."""
+        weight = integer_weight(layer)
+        depthwise = isinstance(layer, IntegerDepthwise)
+        w = self.weight(f"{name}.weight", weight, weight.shape if depthwise else (*weight.shape, 1, 1))
+        inputs = [x, w] if layer.bias is None else [x, w, self.weight(f"{name}.bias", integer_bias(layer))]
+        if depthwise:
+            return self.op("Conv", *inputs, group=weight.shape[0], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+        return self.op("Conv", *inputs)
+
+    def floor_divide(self, x: str, power_of_two: int) -> str:
+        return self.op("Floor", self.op("Div", x, self.constant(power_of_two)))
+
+    def clip(self, x: str, low: float, high: float) -> str:
+        return self.op("Clip", x, self.constant(low), self.constant(high))
+
+    def requantise(self, x: str) -> str:
+        return self.clip(self.floor_divide(x, WEIGHT_UNIT), 0, LARGEST)
+
+
+def _single(tensor: Tensor | None) -> NDArray[np.float32]:
+    if tensor is None:
+        raise TypeError("the layer has no bias")
+    array: NDArray[np.float32] = tensor.detach().cpu().float().numpy()
+    return array
+
+
+def _half(tensor: Tensor) -> NDArray[np.float16]:
+    return tensor.detach().cpu().numpy().astype(np.float16)
+
+
+def integer_weight(layer: IntegerLinear | IntegerDepthwise) -> NDArray[np.int8]:
+    """Units of 1/64 within +-127, as the layer rounds them in training."""
+    return (layer.weight.detach().cpu() * WEIGHT_UNIT).round().clamp(-LARGEST, LARGEST).to(torch.int8).numpy()
+
+
+def integer_bias(layer: IntegerLinear | IntegerDepthwise) -> NDArray[np.int32]:
+    """Units of 1/1024, and the 1/2 of the rounding that follows (WEIGHT_UNIT / 2)."""
+    assert layer.bias is not None
+    return (layer.bias.detach().cpu() * SUM_UNIT).round().to(torch.int32).numpy() + np.int32(WEIGHT_UNIT // 2)
+
+
+def analysis_graph(network: Flagship, store: WeightStore) -> Graph:
+    g = Graph("analysis", store)
+    config, net = network.config, network.analysis
+    picture = g.input("picture", TensorProto.UINT8, [1, config.channels, "height", "width"])
+    quality = g.input("quality", TensorProto.INT64, [1])
+    # The network sees x / 255 - 1/2: the shift is in the bias, the scale behind the stem.
+    stem = _half(net.stem.weight)
+    x = g.unshuffle(g.cast(picture, TensorProto.FLOAT), 8)
+    x = g.op("Conv", x, g.weight("analysis.stem.weight", stem, (*stem.shape, 1, 1)))
+    x = g.op("Mul", x, g.constant(1 / 255))
+    bias = _single(net.stem.bias) - 0.5 * stem.astype(np.float32).sum(1)
+    x = g.op("Add", x, g.weight("analysis.stem.shifted_bias", bias.astype(np.float32)[None, :, None, None]))
+    x = g.feature_scale(x, "analysis.fine_scale", net.fine_scale, quality)
+    x = g.blocks(x, "analysis.fine", net.fine)
+    x = g.linear(g.unshuffle(x, 2), "analysis.down", net.down)
+    x = g.feature_scale(x, "analysis.coarse_scale", net.coarse_scale, quality)
+    x = g.linear(g.blocks(x, "analysis.coarse", net.coarse), "analysis.out", net.out)
+    y = g.op("Mul", x, g.of_quality("analysis.gain", _single(net.gain()), quality))
+
+    hyper = network.hyper_analysis
+    magnitude = g.op("Mul", g.op("Log", g.op("Add", g.op("Abs", y), g.constant(1))), g.constant(1 / np.log(2)))
+    value = g.op("Mul", g.clip(y, -LOG_CAP, LOG_CAP), g.constant(0.25))
+    h = g.leaky(g.linear(g.op("Concat", magnitude, value, axis=1), "hyper_analysis.into", hyper.into))
+    h = g.leaky(g.linear(g.unshuffle(h, 2), "hyper_analysis.down", hyper.down))
+    z = g.linear(g.unshuffle(h, 2), "hyper_analysis.out", hyper.out)
+    g.output(y, "y", TensorProto.FLOAT, [1, config.latent, "rows", "columns"])
+    g.output(z, "z", TensorProto.FLOAT, [1, config.hyper_latent, "hyper_rows", "hyper_columns"])
+    return g
+
+
+def synthesis_graph(network: Flagship, store: WeightStore) -> Graph:
+    g = Graph("synthesis", store)
+    config, net = network.config, network.synthesis
+    y_hat = g.input("y_hat", TensorProto.FLOAT, [1, config.latent, "rows", "columns"])
+    quality = g.input("quality", TensorProto.INT64, [1])
+    x = g.op("Mul", y_hat, g.of_quality("synthesis.gain", _single(net.gain()), quality))
+    x = g.blocks(g.linear(x, "synthesis.into", net.into), "synthesis.coarse", net.coarse)
+    x = g.shuffle(g.linear(x, "synthesis.up", net.up), 2)
+    x = g.feature_scale(x, "synthesis.fine_scale", net.fine_scale, quality)
+    x = g.linear(g.blocks(x, "synthesis.fine", net.fine), "synthesis.out", net.out)
+    x = g.op("Add", g.op("Mul", x, g.constant(255)), g.constant(127.5))
+    x = g.shuffle(g.op("Round", g.clip(x, 0, 255)), 8)
+    g.output(g.cast(x, TensorProto.UINT8), "picture", TensorProto.UINT8, [1, config.channels, "height", "width"])
+    return g
+
+
+class _Context:
+    """The two context nets of one graph and the masks of the steps."""
+
+    def __init__(self, g: Graph, network: Flagship) -> None:
+        self.g, self.network = g, network
+
+    def mean_features(self, z_hat: str) -> str:
+        g, net = self.g, self.network.mean_net
+        h = g.leaky(g.shuffle(g.linear(z_hat, "mean_net.into", net.into), 2))
+        h = g.block(h, "mean_net.block", net.block)
+        return g.leaky(g.shuffle(g.linear(h, "mean_net.up", net.up), 2))
+
+    def mean(self, step: int, features: str, y_hat: str | None) -> str:
+        g, net = self.g, self.network.mean_net
+        x = features if y_hat is None else g.op("Concat", features, y_hat, axis=1)
+        h = g.leaky(g.linear(x, f"mean_net.step_in.{step}", _as(nn.Linear, net.step_in[step])))
+        h = g.block(h, f"mean_net.step_block.{step}", _as(Block, net.step_block[step]))
+        return g.linear(h, f"mean_net.step_out.{step}", _as(nn.Linear, net.step_out[step]))
+
+    def scale_features(self, z_hat: str) -> str:
+        g, net = self.g, self.network.scale_net
+        h = g.requantise(g.shuffle(g.integer_conv(z_hat, "scale_net.into", net.into), 2))
+        return g.requantise(g.shuffle(g.integer_conv(h, "scale_net.up", net.up), 2))
+
+    def rows(self, step: int, features: str, symbols: str | None, quality: str) -> str:
+        """Rows as whole numbers in float32; symbols as float32."""
+        g, net = self.g, self.network.scale_net
+        x = features
+        if symbols is not None:
+            # Symbols count in halves (network.py), activations in sixteenths: a factor of eight.
+            seen = g.op("Mul", g.op("Min", g.op("Abs", symbols), g.constant(CONTEXT_SYMBOL_LIMIT)), g.constant(8))
+            x = g.op("Concat", features, seen, axis=1)
+        h = g.requantise(g.integer_conv(x, f"scale_net.step_in.{step}", _as(IntegerLinear, net.step_in[step])))
+        h = g.requantise(
+            g.integer_conv(h, f"scale_net.step_depthwise.{step}", _as(IntegerDepthwise, net.step_depthwise[step]))
+        )
+        h = g.requantise(g.integer_conv(h, f"scale_net.step_mid.{step}", _as(IntegerLinear, net.step_mid[step])))
+        total = g.integer_conv(h, f"scale_net.step_out.{step}", _as(IntegerLinear, net.step_out[step]))
+        total = g.op("Add", total, g.of_quality("scale_net.row_bias", row_bias(self.network), quality))
+        return g.clip(g.floor_divide(total, SUM_UNIT // ROWS_PER_UNIT), 0, ROWS - 1)
+
+    def masks(self, like: str) -> list[str]:
+        """One (1, m, H, W) mask of 0 and 1 a step; H and W are even."""
+        g, config = self.g, self.network.config
+        cells = g.op("Div", g.op("Shape", like, start=2, end=4), g.constant(np.array([2, 2], np.int64)))
+        repeats = g.op("Concat", g.constant(np.array([1, 1], np.int64)), cells, axis=0)
+        pattern = self.network.pattern.cpu().numpy()
+        masks = []
+        for step in range(config.context_steps):
+            cell = (pattern == step)[None].astype(np.float32)
+            masks.append(g.op("Tile", g.constant(cell), repeats))
+        return masks
+
+
+def _as(kind: type[_Module], module: object) -> _Module:
+    if not isinstance(module, kind):
+        raise TypeError(f"expected {kind.__name__}, found {type(module).__name__}")
+    return module
+
+
+def row_bias(network: Flagship) -> NDArray[np.int32]:
+    """(qualities, latent) in units of 1/1024, as in training."""
+    return (network.scale_net.row_bias.table().detach().cpu() * SUM_UNIT).round().to(torch.int32).numpy()
+
+
+def _hyper_input(g: Graph, network: Flagship) -> str:
+    z_hat = g.input("z_hat", TensorProto.INT32, [1, network.config.hyper_latent, "hyper_rows", "hyper_columns"])
+    return g.cast(z_hat, TensorProto.FLOAT)
+
+
+def _symbols_input(g: Graph, network: Flagship) -> str:
+    symbols = g.input("symbols", TensorProto.INT32, [1, network.config.latent, "rows", "columns"])
+    return g.cast(symbols, TensorProto.FLOAT)
+
+
+def scales_graph(network: Flagship, store: WeightStore, step: int) -> Graph:
+    g = Graph(f"scales.{step}", store)
+    z_hat = _hyper_input(g, network)
+    symbols = _symbols_input(g, network) if step else None
+    quality = g.input("quality", TensorProto.INT64, [1])
+    context = _Context(g, network)
+    rows = context.rows(step, context.scale_features(z_hat), symbols, quality)
+    g.output(
+        g.cast(rows, TensorProto.UINT8), "rows", TensorProto.UINT8, [1, network.config.latent, "rows_", "columns_"]
+    )
+    return g
+
+
+def quantise_graph(
+    network: Flagship, store: WeightStore, shift: NDArray[np.float32], skipped: NDArray[np.bool_]
+) -> Graph:
+    """`shift` (rows,): by how much each row's threshold moves at dead_zone 1; `skipped` (rows,)."""
+    g = Graph("quantise", store)
+    y = g.input("y", TensorProto.FLOAT, [1, network.config.latent, "rows", "columns"])
+    z_hat = _hyper_input(g, network)
+    quality = g.input("quality", TensorProto.INT64, [1])
+    dead_zone = g.input("dead_zone", TensorProto.FLOAT, [1])
+    context = _Context(g, network)
+    mean_features, scale_features = context.mean_features(z_hat), context.scale_features(z_hat)
+    offset = g.op("Sub", g.constant(0.5), g.op("Mul", g.constant(shift), dead_zone))
+    # In a skipped row no residual reaches a level above zero.
+    offset = g.op("Min", offset, g.constant(np.where(skipped, -1e9, 1).astype(np.float32)))
+    symbols = rows = y_hat = None
+    for step, mask in enumerate(context.masks(y)):
+        mean = context.mean(step, mean_features, y_hat)
+        row = context.rows(step, scale_features, symbols, quality)
+        index = g.cast(row, TensorProto.INT32)
+        residual = g.op("Sub", y, mean)
+        level = g.op("Floor", g.op("Add", g.op("Abs", residual), g.op("Gather", offset, index)))
+        level = g.clip(level, 0, ESCAPE_LIMIT)
+        symbol = g.op("Mul", g.op("Sign", residual), level)
+        symbols = _accumulated(g, symbols, g.op("Mul", symbol, mask))
+        rows = _accumulated(g, rows, g.op("Mul", row, mask))
+        if step + 1 < network.config.context_steps:
+            y_hat = _accumulated(g, y_hat, g.op("Mul", g.op("Add", symbol, mean), mask))
+    assert symbols is not None and rows is not None
+    shape: list[int | str] = [1, network.config.latent, "rows", "columns"]
+    g.output(g.cast(symbols, TensorProto.INT32), "symbols", TensorProto.INT32, shape)
+    g.output(g.cast(rows, TensorProto.UINT8), "rows", TensorProto.UINT8, shape)
+    return g
+
+
+def dequantise_graph(network: Flagship, store: WeightStore) -> Graph:
+    g = Graph("dequantise", store)
+    symbols = _symbols_input(g, network)
+    z_hat = _hyper_input(g, network)
+    quality = g.input("quality", TensorProto.INT64, [1])
+    context = _Context(g, network)
+    features = context.mean_features(z_hat)
+    y_hat = None
+    for step, mask in enumerate(context.masks(symbols)):
+        mean = context.mean(step, features, y_hat)
+        y_hat = _accumulated(g, y_hat, g.op("Mul", g.op("Add", symbols, mean), mask))
+    assert y_hat is not None
+    # `quality` is part of the contract; this network's mean net does not need it.
+    del quality
+    g.output(y_hat, "y_hat", TensorProto.FLOAT, [1, network.config.latent, "rows", "columns"])
+    return g
+
+
+def _accumulated(g: Graph, so_far: str | None, value: str) -> str:
+    return value if so_far is None else g.op("Add", so_far, value)
+
+
+def prove_exact(network: Flagship) -> int:
+    """The largest partial sum that `scales` can meet, over all layers and inputs; ValueError at 2^24 or more.
+
+    Any partial sum of a channel is at most sum |w| x (largest input) + |bias|, in whatever order it is added up, and
+    integers below 2^24 are exact in float32; so is their division by a power of two.
+    """
+    net = network.scale_net
+    layers: list[IntegerLinear | IntegerDepthwise] = [net.into, net.up]
+    for module_list in (net.step_in, net.step_depthwise, net.step_mid, net.step_out):
+        layers += [m for m in module_list if isinstance(m, (IntegerLinear, IntegerDepthwise))]
+    largest = 0
+    for layer in layers:
+        weight = np.abs(integer_weight(layer).astype(np.int64))
+        total = weight.reshape(len(weight), -1).sum(1) * LARGEST
+        if layer.bias is None:
+            total += np.abs(row_bias(network).astype(np.int64)).max(0)
+        else:
+            total += np.abs(integer_bias(layer).astype(np.int64))
+        largest = max(largest, int(total.max()))
+    if largest >= 2**24:
+        raise ValueError(f"a sum of the scale net can reach {largest}, 2^24 or more: it would not be exact")
+    return largest

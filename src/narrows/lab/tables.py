@@ -1,0 +1,201 @@
+"""Integer frequency tables, fitted to what the trained network really produces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from narrows.entropy import PRECISION, SKIP_BOUND
+from narrows.lab.coding import Quantiser, code
+from narrows.lab.network import HYPER_LIMIT, Flagship
+from narrows.lab.photos import Photos
+from narrows.lab.rate import ROWS, SKIPPED_ROWS, gaussian_laplace_probability, row_scale
+
+TOTAL = 2**PRECISION
+LARGEST_RADIUS = 2600
+_PRIOR_WEIGHT = 200.0
+"""Observations that the smooth shape counts for against a histogram."""
+_ESCAPE_LEAST = 64
+"""Frequency that an escape never falls under (18 bits): no picture may become unreasonably dear."""
+SQUARED_ERROR_WEIGHT = 2.9
+"""Bits that one squared step of distortion is worth: lambda x step^2 / 3 at the steps of NetworkConfig.steps."""
+LARGEST_SHIFT = 0.45
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The tables of docs/FORMAT.md, and what follows from them for the encoder."""
+
+    radius: NDArray[np.int32]
+    frequencies: tuple[NDArray[np.uint32], ...]
+    side: NDArray[np.uint32]
+
+    @property
+    def skipped(self) -> NDArray[np.bool_]:
+        return np.array([f[r] >= SKIP_BOUND for f, r in zip(self.frequencies, self.radius, strict=True)])
+
+    @property
+    def shift(self) -> NDArray[np.float32]:
+        """By how much a threshold moves so that a symbol becomes the next smaller one where rate and distortion say so.
+
+        Rounding |r| down from 1 to 0 saves log2(f0 / f1) bits and costs (2 |r| - 1) squared steps, so the threshold is
+        1/2 + bits / (2 x SQUARED_ERROR_WEIGHT); the context's share is left out.
+        """
+        zero = np.array([float(f[r]) for f, r in zip(self.frequencies, self.radius, strict=True)])
+        one = np.array([float(f[r + 1]) for f, r in zip(self.frequencies, self.radius, strict=True)])
+        shift = np.log2(zero / one) / (2 * SQUARED_ERROR_WEIGHT)
+        return np.asarray(np.clip(shift, 0, LARGEST_SHIFT), np.float32)
+
+    def quantiser(self, dead_zone: float) -> Quantiser:
+        return Quantiser(
+            shift=torch.from_numpy(self.shift), skipped=torch.from_numpy(self.skipped), dead_zone=dead_zone
+        )
+
+    def bits(self, symbols: Tensor, rows: Tensor, z_hat: Tensor, quality_class: int) -> float:
+        """Code length of one picture by these tables; shapes as in coding.HardCoded, batch of 1."""
+        total = 0.0
+        s, k = symbols.flatten().long().numpy(), rows.flatten().long().numpy()
+        for row in np.unique(k):
+            frequency, radius = self.frequencies[row], int(self.radius[row])
+            if frequency[radius] < SKIP_BOUND:
+                values = s[k == row]
+                escaped = np.abs(values) > radius
+                index = np.where(escaped, 2 * radius + 1, values + radius)
+                total += float((PRECISION - np.log2(frequency[index])).sum()) + 16 * int(escaped.sum())
+        index = z_hat[0].long().numpy() + HYPER_LIMIT
+        chosen = np.take_along_axis(self.side[quality_class].T, index.reshape(-1, index.shape[-1]), axis=0)
+        return total + float((PRECISION - np.log2(chosen)).sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Histograms of magnitudes per row (ROWS, LARGEST_RADIUS + 2; the last counts all beyond) and of z."""
+
+    magnitudes: NDArray[np.float64]
+    side: NDArray[np.float64]
+
+
+def fit_tables(network: Flagship, photos: Photos, *, dead_zone: float, samples: int, progress: bool = True) -> Tables:
+    """Tables for symbols quantised with `dead_zone`, from `samples` crops of the training photographs.
+
+    Two rounds where the dead zone moves thresholds: they depend on the tables, and the tables on them.
+    """
+    with torch.no_grad():
+        scale = row_scale(torch.arange(ROWS)).numpy()
+    radius = np.minimum(np.ceil(10 * scale) + 3, LARGEST_RADIUS).astype(np.int32)
+    skipped = torch.arange(ROWS) < SKIPPED_ROWS
+    quantiser = Quantiser(shift=torch.zeros(ROWS), skipped=skipped, dead_zone=0.0)
+    tables = None
+    for _ in range(2):
+        if tables is not None:
+            quantiser = tables.quantiser(dead_zone)
+        counts = _counted(network, photos, quantiser, samples, progress)
+        rows = tuple(_row_table(counts.magnitudes[k], int(radius[k]), float(scale[k])) for k in range(ROWS))
+        tables = Tables(radius=radius, frequencies=rows, side=_side_tables(network, counts.side))
+    assert tables is not None
+    return tables
+
+
+def crops(photos: Photos, samples: int, qualities: int) -> Iterator[tuple[Tensor, int]]:
+    """`samples` centre crops (1, H, W, 3) in 0..1 with qualities spread evenly, the same ones every time."""
+    for index in range(samples):
+        picture = photos[index % len(photos)]
+        height, width = (min(320, side) // 64 * 64 for side in picture.shape[:2])
+        top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+        # Golden-ratio steps visit all qualities evenly whatever the number of samples.
+        quality = int((index * 0.6180339887 % 1) * qualities)
+        yield picture[top : top + height, left : left + width].float()[None] / 255, quality
+
+
+def _counted(network: Flagship, photos: Photos, quantiser: Quantiser, samples: int, progress: bool) -> Counts:
+    config = network.config
+    magnitudes = np.zeros((ROWS, LARGEST_RADIUS + 2))
+    side = np.zeros((config.quality_classes, config.hyper_latent, 2 * HYPER_LIMIT + 1))
+    channel = np.arange(config.hyper_latent)
+    bar = tqdm(
+        crops(photos, samples, config.qualities), total=samples, desc="tables", disable=None if progress else True
+    )
+    for picture, quality in bar:
+        coded = code(network, picture, torch.tensor([quality]), quantiser)
+        level = coded.symbols.abs().clamp(max=LARGEST_RADIUS + 1).long().flatten()
+        flat = coded.rows.long().flatten() * (LARGEST_RADIUS + 2) + level
+        magnitudes += torch.bincount(flat, minlength=magnitudes.size).reshape(magnitudes.shape).numpy()
+        z = coded.z_hat[0].long().numpy().reshape(-1, config.hyper_latent) + HYPER_LIMIT
+        quality_class = int(network.class_of_quality[quality])
+        np.add.at(side[quality_class], (np.broadcast_to(channel, z.shape), z), 1)
+    return Counts(magnitudes=magnitudes, side=side)
+
+
+def _row_table(magnitudes: NDArray[np.float64], radius: int, scale: float) -> NDArray[np.uint32]:
+    """One row: the histogram of |symbol|, split evenly between the signs, over a fitted Gaussian-Laplacian shape."""
+    levels = torch.arange(radius + 1, dtype=torch.float64)
+    seen = torch.from_numpy(magnitudes[: radius + 1])
+    shape = _fitted_shape(levels, seen, scale).numpy()
+    # A magnitude's mass, both signs; what lies beyond the radius goes to the escape.
+    two_sided = np.where(np.arange(radius + 1) == 0, 1.0, 2.0)
+    total = magnitudes.sum()
+    mass = (magnitudes[: radius + 1] + _PRIOR_WEIGHT * shape * two_sided) / (total + _PRIOR_WEIGHT)
+    beyond = magnitudes[radius + 1 :].sum() / (total + _PRIOR_WEIGHT)
+    per_symbol = mass / two_sided
+    probabilities = np.concatenate([per_symbol[:0:-1], per_symbol, [max(beyond, _ESCAPE_LEAST / TOTAL)]])
+    return integer_frequencies(probabilities)
+
+
+def _fitted_shape(levels: Tensor, seen: Tensor, scale: float) -> Tensor:
+    """Probabilities of 0, 1, 2, ... (one sign) of the likeliest mixture; the row's own shape if empty."""
+    parameters = torch.tensor([np.log(scale), np.log(scale), -1.0], dtype=torch.float64, requires_grad=True)
+
+    def shape() -> Tensor:
+        gauss = gaussian_laplace_probability(levels, parameters[0].exp(), torch.zeros(()))
+        laplace = gaussian_laplace_probability(levels, parameters[1].exp(), torch.ones(()))
+        weight = torch.sigmoid(parameters[2])
+        return ((1 - weight) * gauss + weight * laplace).clamp_min(1e-12)
+
+    if float(seen.sum()) > 100 and float(seen[1:].sum()) > 10:
+        optimizer = torch.optim.LBFGS([parameters], max_iter=60, line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss: Tensor = -(seen * shape().log()).sum() / seen.sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        if not bool(torch.isfinite(parameters).all()):
+            parameters.copy_(torch.tensor([np.log(scale), np.log(scale), -1.0]))
+        return shape()
+
+
+def _side_tables(network: Flagship, counts: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """(classes, channels, 2 L + 1): histograms over the logistic distribution learned in training."""
+    values = torch.arange(-HYPER_LIMIT, HYPER_LIMIT + 1.0)
+    classes, channels, size = counts.shape
+    result = np.zeros((classes, channels, size), np.uint32)
+    with torch.no_grad():
+        for quality_class in range(classes):
+            z = values[:, None].expand(-1, channels)[None, None]
+            bits = network.side_rate(z, torch.tensor([quality_class]))[0, 0]
+            prior = torch.exp2(-bits).numpy().T
+            for channel in range(channels):
+                observed = counts[quality_class, channel]
+                # Wide enough to be cheap wherever training has been, and never free of a floor for what is new.
+                mixed = observed + 30 * prior[channel] / max(float(prior[channel].sum()), 1e-9) + 0.02
+                result[quality_class, channel] = integer_frequencies(mixed / mixed.sum())
+    return result
+
+
+def integer_frequencies(probabilities: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Integers of at least 1 that sum to 2^24, near `probabilities` (any positive scale)."""
+    count = len(probabilities)
+    share = np.maximum(probabilities, 0) / probabilities.sum()
+    frequencies = np.floor(share * (TOTAL - count)).astype(np.int64) + 1
+    frequencies[int(np.argmax(frequencies))] += TOTAL - int(frequencies.sum())
+    result: NDArray[np.uint32] = frequencies.astype(np.uint32)
+    return result

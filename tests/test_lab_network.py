@@ -1,0 +1,172 @@
+"""The network: its linear start, its shapes, its integer part."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from narrows.lab.coding import Quantiser, code, rows_of_step  # noqa: E402
+from narrows.lab.graphs import prove_exact  # noqa: E402
+from narrows.lab.integer import IntegerLinear, bounded, integer_activation  # noqa: E402
+from narrows.lab.network import (  # noqa: E402
+    FLAGSHIP_M,
+    FLAGSHIP_S,
+    TINY,
+    Flagship,
+    context_pattern,
+    kilo_macs_per_pixel,
+    shuffle,
+    unshuffle,
+)
+from narrows.lab.optimizer import Muon, orthogonalised, rate_factor  # noqa: E402
+from narrows.lab.rate import ROWS, SKIPPED_ROWS, gaussian_laplace_probability, row_scale  # noqa: E402
+from narrows.lab.train import stratified_qualities  # noqa: E402
+
+
+def smooth_pictures(count: int, side: int) -> torch.Tensor:
+    """Pictures with the spectrum of photographs: noise, blurred at several scales."""
+    generator = torch.Generator().manual_seed(1)
+    total = torch.zeros(count, 3, side, side)
+    for level in (4, 8, 16, 32):
+        noise = torch.rand(count, 3, side // level, side // level, generator=generator)
+        total += torch.nn.functional.interpolate(noise, (side, side), mode="bilinear") * level
+    return (total / 60).permute(0, 2, 3, 1)
+
+
+@pytest.fixture(scope="module")
+def network() -> Flagship:
+    torch.manual_seed(0)
+    built = Flagship(TINY)
+    built.linear_start(smooth_pictures(16, 128))
+    return built.eval()
+
+
+def test_shuffle_undoes_unshuffle() -> None:
+    x = torch.rand(2, 16, 32, 3)
+    assert torch.equal(shuffle(unshuffle(x, 8), 8), x)
+
+
+def test_unshuffle_has_the_channel_order_of_onnx() -> None:
+    x = torch.arange(2 * 2 * 3.0).reshape(1, 2, 2, 3)
+    assert unshuffle(x, 2).flatten().tolist() == x.flatten().tolist()  # (row, column, channel)
+
+
+def test_the_linear_start_is_a_working_transform_codec(network: Flagship) -> None:
+    x = smooth_pictures(2, 128)
+    with torch.no_grad():
+        coded = network(x, torch.tensor([TINY.qualities - 1] * 2))
+    assert float((coded.picture - x).square().mean()) < 1e-3
+    assert float(coded.latent_bits.mean()) / 128**2 < 3
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_every_symbol_is_coded_in_exactly_one_step_and_every_step_sees_every_cell(steps: int) -> None:
+    pattern = context_pattern(8, steps)
+    assert sorted(set(pattern.flatten().tolist())) == list(range(steps))
+    for step in range(steps):
+        assert bool((pattern == step).any(0).all())
+
+
+def test_there_is_no_pattern_for_three_steps() -> None:
+    with pytest.raises(ValueError, match="1, 2 or 4"):
+        context_pattern(8, 3)
+
+
+def test_the_scale_net_computes_whole_sixteenths(network: Flagship) -> None:
+    z = torch.randint(-63, 64, (1, 2, 3, TINY.hyper_latent)).float()
+    with torch.no_grad():
+        features = network.scale_net.features(z) * 16
+    assert torch.equal(features, features.round())
+    assert 0 <= float(features.min()) and float(features.max()) <= 127
+
+
+def test_rows_of_a_step_depend_on_earlier_steps_only(network: Flagship) -> None:
+    x, q = smooth_pictures(1, 128), torch.tensor([5])
+    quantiser = Quantiser(shift=torch.zeros(ROWS), skipped=torch.arange(ROWS) < SKIPPED_ROWS)
+    coded = code(network, x, q, quantiser)
+    masks = network.masks(*coded.rows.shape[1:3])
+    first = rows_of_step(network, 0, coded.z_hat, torch.zeros_like(coded.symbols), q)
+    second = rows_of_step(network, 1, coded.z_hat, coded.symbols * masks[0], q)
+    assert torch.equal(first * masks[0] + second * masks[1], coded.rows)
+    assert float(coded.symbols.abs().sum()) > 0
+
+
+def test_the_proof_of_exactness_gives_a_bound_and_refuses_a_network_past_it(network: Flagship) -> None:
+    assert 0 < prove_exact(network) < 2**24
+    broken = Flagship(TINY)
+    with torch.no_grad():
+        broken.scale_net.up.bias.fill_(2.0**15)
+    with pytest.raises(ValueError, match="2\\^24"):
+        prove_exact(broken)
+
+
+def test_a_unit_beyond_its_bound_can_come_back() -> None:
+    x = torch.tensor([-1.0, 0.5, 2.0], requires_grad=True)
+    bounded(x, 0, 1).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [0, 1, 1]  # descent lowers all: -1 would go further out
+
+
+def test_integer_layers_pass_a_gradient() -> None:
+    layer = IntegerLinear(4, 3)
+    integer_activation(layer(torch.ones(2, 4))).sum().backward()
+    assert layer.weight.grad is not None and float(layer.weight.grad.abs().sum()) > 0
+
+
+def test_probabilities_of_a_row_sum_to_one() -> None:
+    values = torch.arange(-3000, 3001, dtype=torch.float64)
+    for row in (0, 20, 40, ROWS - 1):
+        for weight in (0.0, 0.4, 1.0):
+            mass = gaussian_laplace_probability(values, row_scale(torch.tensor(float(row))), torch.tensor(weight))
+            assert float(mass.sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_only_rows_past_the_skip_bound_are_skipped() -> None:
+    zero = gaussian_laplace_probability(torch.zeros(ROWS), row_scale(torch.arange(ROWS)), torch.zeros(()))
+    assert ((zero >= 1 - 2**-7) == (torch.arange(ROWS) < SKIPPED_ROWS)).all()
+
+
+def test_muon_steps_have_singular_values_near_one() -> None:
+    torch.manual_seed(0)
+    values = torch.linalg.svdvals(orthogonalised(torch.randn(2, 24, 60)))
+    assert 0.3 < float(values.min()) and float(values.max()) < 2
+
+
+def test_muon_lowers_a_quadratic() -> None:
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(8, 8))
+    optimizer = Muon([weight], lr=0.1)
+    before = float(weight.detach().square().sum())
+    for _ in range(20):
+        optimizer.zero_grad()
+        weight.square().sum().backward()
+        optimizer.step()
+    assert float(weight.detach().square().sum()) < before / 3
+
+
+def test_the_rate_warms_up_stays_and_falls() -> None:
+    assert rate_factor(0.0, 0) < 0.1
+    assert rate_factor(0.4, 1000) == 1
+    assert rate_factor(0.75, 1000) == pytest.approx(0.505)
+    assert rate_factor(1.0, 1000) == pytest.approx(0.01)
+
+
+def test_qualities_of_a_batch_are_spread() -> None:
+    drawn = stratified_qualities(8, 64)
+    assert [int(q) // 8 for q in drawn] == list(range(8))
+
+
+def test_lambdas_and_knots_cover_the_range() -> None:
+    lambdas = FLAGSHIP_S.lambdas().numpy()
+    assert np.all(np.diff(lambdas) > 0) and lambdas[0] == pytest.approx(FLAGSHIP_S.lambda_min)
+    table = Flagship(TINY).analysis.log_gain
+    with torch.no_grad():
+        table.knots.copy_(torch.arange(3.0)[:, None].expand(3, TINY.latent))
+    assert table.table()[:, 0].tolist() == pytest.approx(np.linspace(0, 2, TINY.qualities).tolist())
+
+
+def test_both_flagships_decode_in_fewer_operations_than_they_encode() -> None:
+    for config in (FLAGSHIP_S, FLAGSHIP_M):
+        encode, decode = kilo_macs_per_pixel(config)
+        assert decode < encode
