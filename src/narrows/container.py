@@ -1,0 +1,322 @@
+"""A narrows file as bytes, in the order of docs/FORMAT.md, sections 3 and 4; the comments name its rules.
+
+Standard library only. Nothing here knows what a chunk's bytes mean: entropy.py and pixels.py do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from zlib import crc32
+
+from narrows.errors import CorruptError, LimitError, NotNarrowsError, OptionError, TruncatedError, UnsupportedError
+from narrows.limits import Limits
+
+SIGNATURE = b"\x89NRW\r\n\x1a\n"
+VERSION = 1
+STRIP_ROWS = 1024
+MAX_SIDE = 65535
+MAX_CHUNKS = 1024
+DIGEST_BYTES = 4
+
+_CRC_BYTES = 4
+_FIRST_ANCILLARY = 64
+_TYPE_LIMIT = 128
+
+
+class Mode(IntEnum):
+    """What the samples of a picture mean, 8 bits each."""
+
+    L = 0
+    LA = 1
+    RGB = 2
+    RGBA = 3
+
+    @property
+    def has_alpha(self) -> bool:
+        return self in (Mode.LA, Mode.RGBA)
+
+    @property
+    def channels(self) -> int:
+        """Colour channels, without alpha: 1 or 3."""
+        return 1 if self in (Mode.L, Mode.LA) else 3
+
+
+class ChunkType(IntEnum):
+    """Numbers given once and never used again. Below 64 a reader must know the type, from 64 it may skip it."""
+
+    SIDE = 1
+    LATENTS = 2
+    ALPHA = 3
+    QUALITY_MAP = 4  # reserved
+    FRAME = 5  # reserved
+    THUMBNAIL = 6  # reserved
+    ICC = 64
+    EXIF = 65
+    XMP = 66
+
+
+_METADATA = (ChunkType.ICC, ChunkType.EXIF, ChunkType.XMP)
+_KNOWN = (*_METADATA, ChunkType.ALPHA, ChunkType.SIDE, ChunkType.LATENTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """The coded streams of up to 1024 rows of the picture; `side` is None if the profile has no hyper-latent."""
+
+    side: bytes | None
+    latents: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkInfo:
+    """One entry of the chunk table: type 0..127, length in bytes without the checksum."""
+
+    type: int
+    length: int
+
+    @property
+    def name(self) -> str:
+        """The type in lower case, or "unknown 70"."""
+        return ChunkType(self.type).name.lower() if self.type in list(ChunkType) else f"unknown {self.type}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """All that the header says. `quality` is the profile's quality index, `profile` the first 4 bytes of its digest."""
+
+    version: int
+    mode: Mode
+    width: int
+    height: int
+    quality: int
+    profile: bytes
+    chunks: tuple[ChunkInfo, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """All that a file holds, as written and as read. Empty metadata counts as none."""
+
+    mode: Mode
+    width: int
+    height: int
+    quality: int
+    profile: bytes
+    strips: tuple[Strip, ...]
+    alpha: bytes | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+
+
+def strip_count(height: int) -> int:
+    """Number of strips of a picture with this many rows."""
+    return -(-height // STRIP_ROWS)
+
+
+def write(container: Container) -> bytes:
+    """The file that `read` gives back as the same container; OptionError if the format cannot hold it."""
+    _check_writable(container)
+    chunks = list(_chunks(container))
+    if max(len(content) for _, content in chunks) >= 2**32:  # H3
+        raise OptionError("a chunk has 4 GiB or more, its length cannot be written")
+    header = b"".join(
+        (
+            SIGNATURE,
+            bytes((VERSION, container.mode)),
+            _varint(container.width),
+            _varint(container.height),
+            bytes((container.quality,)),
+            container.profile,
+            _varint(len(chunks)),
+            *(_varint(kind) + _varint(len(content)) for kind, content in chunks),
+        )
+    )
+    parts = [header, _u32(crc32(header))]
+    for kind, content in chunks:
+        parts += (content, _u32(_chunk_crc(kind, content)))
+    return b"".join(parts)
+
+
+def read_header(data: bytes, limits: Limits) -> Header:
+    """Read and check the header alone; `data` may end right after it, or hold the whole file.
+
+    NotNarrowsError, UnsupportedError, TruncatedError, CorruptError, or LimitError.
+    """
+    return _read_header(data, limits)[0]
+
+
+def read(data: bytes, limits: Limits) -> Container:
+    """Read a whole file and check every rule that needs no profile; the errors of `read_header`."""
+    if len(data) > limits.max_bytes:
+        raise LimitError(f"has {len(data)} bytes, the limit is {limits.max_bytes}")
+    header, position = _read_header(data, limits)
+    expected = position + sum(chunk.length + _CRC_BYTES for chunk in header.chunks)
+    if len(data) < expected:  # H11
+        raise TruncatedError(f"has {len(data)} bytes of {expected}: the end is missing")
+    if len(data) > expected:  # H11
+        raise CorruptError(f"has {len(data) - expected} bytes after the last chunk (rule H11)")
+
+    metadata: dict[int, bytes] = {}
+    side: bytes | None = None
+    strips: list[Strip] = []
+    for chunk in header.chunks:
+        content = data[position : position + chunk.length]
+        position += chunk.length + _CRC_BYTES
+        if data[position - _CRC_BYTES : position] != _u32(_chunk_crc(chunk.type, content)):  # C1
+            raise CorruptError(f"the checksum of chunk {chunk.name} does not match: the file is damaged (rule C1)")
+        if chunk.type == ChunkType.SIDE:
+            side = content
+        elif chunk.type == ChunkType.LATENTS:
+            strips.append(Strip(side=side, latents=content))
+        else:
+            metadata[chunk.type] = content
+    return Container(
+        mode=header.mode,
+        width=header.width,
+        height=header.height,
+        quality=header.quality,
+        profile=header.profile,
+        strips=tuple(strips),
+        alpha=metadata.get(ChunkType.ALPHA),
+        icc=metadata.get(ChunkType.ICC),
+        exif=metadata.get(ChunkType.EXIF),
+        xmp=metadata.get(ChunkType.XMP),
+    )
+
+
+def _read_header(data: bytes, limits: Limits) -> tuple[Header, int]:
+    """The header and the position of the first chunk's bytes."""
+    signature = data[: len(SIGNATURE)]
+    if not SIGNATURE.startswith(signature):  # H1
+        raise NotNarrowsError(f"begins with {signature!r}, a narrows file begins with {SIGNATURE!r}")
+    cursor = _Cursor(data, len(SIGNATURE))
+    version = cursor.byte()
+    if version != VERSION:  # H2: before any later field, whose meaning it decides
+        raise UnsupportedError(
+            f"has format version {version}, this release reads {VERSION}; try: pip install -U narrows"
+        )
+    mode = cursor.byte()
+    width = cursor.varint()
+    height = cursor.varint()
+    quality = cursor.byte()
+    profile = cursor.take(DIGEST_BYTES)
+    count = cursor.varint()
+    if count > MAX_CHUNKS:  # H8: before the table is read, so a damaged count costs nothing
+        raise CorruptError(f"lists {count} chunks, the format allows {MAX_CHUNKS} (rule H8)")
+    chunks = tuple([ChunkInfo(type=cursor.varint(), length=cursor.varint()) for _ in range(count)])
+    checksum = _u32(crc32(data[: cursor.position]))
+    if cursor.take(_CRC_BYTES) != checksum:  # H9
+        raise CorruptError("the checksum of the header does not match: the file is damaged (rule H9)")
+
+    if mode not in list(Mode):  # H4
+        raise UnsupportedError(f"has mode {mode}, this release reads 0 to {max(Mode)} (rule H4)")
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):  # H5
+        raise CorruptError(f"is {width} x {height} pixels, each side must be 1 to {MAX_SIDE} (rule H5)")
+    limits.check_pixels(width, height)  # H10
+    _check_order([chunk.type for chunk in chunks], Mode(mode), strip_count(height))
+    for chunk in chunks:
+        if chunk.type in _METADATA and chunk.length > limits.max_metadata:  # H10
+            raise LimitError(f"has {chunk.length} bytes of {chunk.name}, the limit is {limits.max_metadata}")
+        if chunk.type in _METADATA and chunk.length == 0:  # C4
+            raise CorruptError(f"has an empty chunk {chunk.name} (rule C4)")
+    size = cursor.position + sum(chunk.length + _CRC_BYTES for chunk in chunks)
+    if size > limits.max_bytes:  # H10
+        raise LimitError(f"says that it has {size} bytes, the limit is {limits.max_bytes}")
+    header = Header(
+        version=version, mode=Mode(mode), width=width, height=height, quality=quality, profile=profile, chunks=chunks
+    )
+    return header, cursor.position
+
+
+def _check_order(types: list[int], mode: Mode, strips: int) -> None:
+    """Rules C2 to C7: there is exactly one order for each set of chunks."""
+    for kind in types:
+        if kind >= _TYPE_LIMIT:  # C2
+            raise CorruptError(f"has a chunk of type {kind}, types are below {_TYPE_LIMIT} (rule C2)")
+        if kind < _FIRST_ANCILLARY and kind not in _KNOWN:  # C2
+            raise UnsupportedError(f"has a critical chunk of type {kind}, unknown to this release (rule C2)")
+    unknown = sorted({kind for kind in types if kind not in _KNOWN})
+    metadata = [kind for kind in _METADATA if kind in types]
+    strip = [ChunkType.SIDE, ChunkType.LATENTS] if ChunkType.SIDE in types else [ChunkType.LATENTS]
+    expected = [*metadata, *([ChunkType.ALPHA] if mode.has_alpha else []), *(strip * strips), *unknown]
+    if types != expected:  # C3 to C7
+        raise CorruptError(f"has chunks {types}, expected {[int(kind) for kind in expected]} (rules C3 to C7)")
+
+
+def _check_writable(container: Container) -> None:
+    if not (1 <= container.width <= MAX_SIDE and 1 <= container.height <= MAX_SIDE):
+        raise OptionError(f"the picture is {container.width} x {container.height}, each side must be 1 to {MAX_SIDE}")
+    if not 0 <= container.quality <= 255:
+        raise OptionError(f"the quality index is {container.quality}, it must be 0 to 255")
+    if len(container.profile) != DIGEST_BYTES:
+        raise OptionError(
+            f"the profile's digest has {len(container.profile)} bytes here, expected its first {DIGEST_BYTES}"
+        )
+    if len(container.strips) != strip_count(container.height):
+        raise OptionError(f"{len(container.strips)} strips, a height of {container.height} needs another number")
+    if len({strip.side is None for strip in container.strips}) != 1:
+        raise OptionError("some strips have a side chunk and some have none")
+    if (container.alpha is not None) != container.mode.has_alpha:
+        raise OptionError(f"an alpha chunk goes with the modes LA and RGBA, and the mode is {container.mode.name}")
+
+
+def _chunks(container: Container) -> Iterator[tuple[ChunkType, bytes]]:
+    """Every chunk as (type, bytes), in the order of rule C3."""
+    for kind, content in zip(_METADATA, (container.icc, container.exif, container.xmp), strict=True):
+        if content:
+            yield kind, content
+    if container.alpha is not None:
+        yield ChunkType.ALPHA, container.alpha
+    for strip in container.strips:
+        if strip.side is not None:
+            yield ChunkType.SIDE, strip.side
+        yield ChunkType.LATENTS, strip.latents
+
+
+class _Cursor:
+    """Reads fields one after the other; TruncatedError at the end of the bytes."""
+
+    def __init__(self, data: bytes, position: int) -> None:
+        self.data = data
+        self.position = position
+
+    def take(self, size: int) -> bytes:
+        field = self.data[self.position : self.position + size]
+        if len(field) < size:
+            raise TruncatedError(f"has {len(self.data)} bytes: it ends inside the header")
+        self.position += size
+        return field
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def varint(self) -> int:
+        value = 0
+        for shift in range(0, 35, 7):
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if (byte == 0 and shift) or value >= 2**32:  # H3: one spelling a number
+                    break
+                return value
+        raise CorruptError(f"has a malformed number before byte {self.position} (rule H3)")
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _u32(value: int) -> bytes:
+    return value.to_bytes(4, "little")
+
+
+def _chunk_crc(kind: int, content: bytes) -> int:
+    return crc32(content, crc32(bytes((kind,))))
