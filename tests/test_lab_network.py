@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from narrows.lab.coding import Quantiser, code, rows_of_step  # noqa: E402
+from narrows.lab.coding import DeadZone, Quantiser, code, rows_of_step  # noqa: E402
 from narrows.lab.graphs import prove_exact  # noqa: E402
 from narrows.lab.integer import IntegerLinear, bounded, integer_activation  # noqa: E402
 from narrows.lab.network import (  # noqa: E402
@@ -84,7 +84,7 @@ def test_the_scale_net_computes_whole_sixteenths(network: Flagship) -> None:
 
 def test_rows_of_a_step_depend_on_earlier_steps_only(network: Flagship) -> None:
     x, q = smooth_pictures(1, 128), torch.tensor([5])
-    quantiser = Quantiser(shift=torch.zeros(ROWS), skipped=torch.arange(ROWS) < SKIPPED_ROWS)
+    quantiser = Quantiser(line=DeadZone(), first_coded=SKIPPED_ROWS)
     coded = code(network, x, q, quantiser)
     masks = network.masks(*coded.rows.shape[1:3])
     first = rows_of_step(network, 0, coded.z_hat, torch.zeros_like(coded.symbols), q)
@@ -170,3 +170,11 @@ def test_both_flagships_decode_in_fewer_operations_than_they_encode() -> None:
     for config in (FLAGSHIP_S, FLAGSHIP_M):
         encode, decode = kilo_macs_per_pixel(config)
         assert decode < encode
+
+
+def test_a_dead_zone_widens_the_zero_bin_of_low_rows_only() -> None:
+    quantiser = Quantiser(line=DeadZone(slope=0.02, last_row=36), first_coded=4, dead_zone=1.0)
+    residual, low, high = torch.tensor([0.6, 0.99, 1.4]), torch.full((3,), 20.0), torch.full((3,), 40.0)
+    assert quantiser(residual, low).tolist() == [0, 1, 1]
+    assert quantiser(-residual, high).tolist() == [-1, -1, -1]
+    assert quantiser(residual * 100, torch.full((3,), 3.0)).tolist() == [0, 0, 0]

@@ -66,6 +66,7 @@ def export(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     save_file(store.tensors, fresh / WEIGHTS_FILE)
+    (fresh / WEIGHTS_FILE).chmod(0o644)
     offsets = tensor_offsets(fresh / WEIGHTS_FILE)
     for name, graph in graphs.items():
         onnx.save(graph.model(offsets), fresh / name)
@@ -125,7 +126,7 @@ def _graphs(network: Flagship, tables: Tables) -> tuple[WeightStore, dict[str, G
     store = WeightStore()
     graphs = {
         "analysis.onnx": analysis_graph(network, store),
-        "quantise.onnx": quantise_graph(network, store, tables.shift, tables.skipped),
+        "quantise.onnx": quantise_graph(network, store, tables.dead_zone, tables.first_coded),
         "dequantise.onnx": dequantise_graph(network, store),
         "synthesis.onnx": synthesis_graph(network, store),
     }

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from narrows.entropy import ESCAPE_LIMIT
+from narrows.lab.coding import LARGEST_SHIFT, DeadZone
 from narrows.lab.integer import LARGEST, SUM_UNIT, WEIGHT_UNIT, IntegerDepthwise, IntegerLinear
 from narrows.lab.network import (
     CONTEXT_SYMBOL_LIMIT,
@@ -324,10 +325,8 @@ def scales_graph(network: Flagship, store: WeightStore, step: int) -> Graph:
     return g
 
 
-def quantise_graph(
-    network: Flagship, store: WeightStore, shift: NDArray[np.float32], skipped: NDArray[np.bool_]
-) -> Graph:
-    """`shift` (rows,): by how much each row's threshold moves at dead_zone 1; `skipped` (rows,)."""
+def quantise_graph(network: Flagship, store: WeightStore, line: DeadZone, first_coded: int) -> Graph:
+    """`line` moves the thresholds with the dead zone, rows before `first_coded` are skipped (coding.Quantiser)."""
     g = Graph("quantise", store)
     y = g.input("y", TensorProto.FLOAT, [1, network.config.latent, "rows", "columns"])
     z_hat = _hyper_input(g, network)
@@ -335,17 +334,17 @@ def quantise_graph(
     dead_zone = g.input("dead_zone", TensorProto.FLOAT, [1])
     context = _Context(g, network)
     mean_features, scale_features = context.mean_features(z_hat), context.scale_features(z_hat)
-    offset = g.op("Sub", g.constant(0.5), g.op("Mul", g.constant(shift), dead_zone))
-    # In a skipped row no residual reaches a level above zero.
-    offset = g.op("Min", offset, g.constant(np.where(skipped, -1e9, 1).astype(np.float32)))
     symbols = rows = y_hat = None
     for step, mask in enumerate(context.masks(y)):
         mean = context.mean(step, mean_features, y_hat)
         row = context.rows(step, scale_features, symbols, quality)
-        index = g.cast(row, TensorProto.INT32)
+        shift = g.op("Mul", g.op("Sub", g.constant(line.last_row), row), g.constant(line.slope))
+        shift = g.op("Mul", g.clip(shift, 0, LARGEST_SHIFT), dead_zone)
+        # Far below zero in a skipped row, so that no residual reaches a level there; far above one elsewhere.
+        ceiling = g.op("Mul", g.op("Sub", row, g.constant(first_coded - 0.5)), g.constant(1e9))
+        offset = g.op("Min", g.op("Sub", g.constant(0.5), shift), ceiling)
         residual = g.op("Sub", y, mean)
-        level = g.op("Floor", g.op("Add", g.op("Abs", residual), g.op("Gather", offset, index)))
-        level = g.clip(level, 0, ESCAPE_LIMIT)
+        level = g.clip(g.op("Floor", g.op("Add", g.op("Abs", residual), offset)), 0, ESCAPE_LIMIT)
         symbol = g.op("Mul", g.op("Sign", residual), level)
         symbols = _accumulated(g, symbols, g.op("Mul", symbol, mask))
         rows = _accumulated(g, rows, g.op("Mul", row, mask))

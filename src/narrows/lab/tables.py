@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from narrows.entropy import PRECISION, SKIP_BOUND
-from narrows.lab.coding import Quantiser, code
+from narrows.lab.coding import LARGEST_SHIFT, DeadZone, Quantiser, code
 from narrows.lab.network import HYPER_LIMIT, Flagship
 from narrows.lab.photos import Photos
 from narrows.lab.rate import ROWS, SKIPPED_ROWS, gaussian_laplace_probability, row_scale
@@ -25,7 +25,6 @@ _ESCAPE_LEAST = 64
 """Frequency that an escape never falls under (18 bits): no picture may become unreasonably dear."""
 SQUARED_ERROR_WEIGHT = 2.9
 """Bits that one squared step of distortion is worth: lambda x step^2 / 3 at the steps of NetworkConfig.steps."""
-LARGEST_SHIFT = 0.45
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,25 +36,31 @@ class Tables:
     side: NDArray[np.uint32]
 
     @property
-    def skipped(self) -> NDArray[np.bool_]:
-        return np.array([f[r] >= SKIP_BOUND for f, r in zip(self.frequencies, self.radius, strict=True)])
+    def first_coded(self) -> int:
+        """Rows before this one are skipped, the others coded (fit_tables sees to it)."""
+        zero = np.array([int(f[r]) for f, r in zip(self.frequencies, self.radius, strict=True)])
+        return int(np.argmax(zero < SKIP_BOUND))
 
     @property
-    def shift(self) -> NDArray[np.float32]:
-        """By how much a threshold moves so that a symbol becomes the next smaller one where rate and distortion say so.
+    def dead_zone(self) -> DeadZone:
+        """How thresholds move so that a symbol becomes the next smaller one where rate and distortion say so.
 
-        Rounding |r| down from 1 to 0 saves log2(f0 / f1) bits and costs (2 |r| - 1) squared steps, so the threshold is
-        1/2 + bits / (2 x SQUARED_ERROR_WEIGHT); the context's share is left out.
+        Rounding |r| down from 1 to 0 saves log2(f0 / f1) bits and costs (2 |r| - 1) squared steps, so the best threshold
+        is 1/2 + bits / (2 x SQUARED_ERROR_WEIGHT); the context's share is left out. Over the rows that falls nearly on
+        a line, which a graph evaluates faster than it looks up a table.
         """
-        zero = np.array([float(f[r]) for f, r in zip(self.frequencies, self.radius, strict=True)])
-        one = np.array([float(f[r + 1]) for f, r in zip(self.frequencies, self.radius, strict=True)])
+        coded = range(self.first_coded, ROWS)
+        zero = np.array([float(self.frequencies[k][self.radius[k]]) for k in coded])
+        one = np.array([float(self.frequencies[k][self.radius[k] + 1]) for k in coded])
         shift = np.log2(zero / one) / (2 * SQUARED_ERROR_WEIGHT)
-        return np.asarray(np.clip(shift, 0, LARGEST_SHIFT), np.float32)
+        sloping = (shift > 0.05) & (shift < LARGEST_SHIFT)
+        if sloping.sum() < 2:
+            return DeadZone(slope=0.0, last_row=0.0)
+        slope, constant = np.polyfit(np.array(coded)[sloping], shift[sloping], 1)
+        return DeadZone(slope=float(-slope), last_row=float(-constant / slope)) if slope < 0 else DeadZone()
 
     def quantiser(self, dead_zone: float) -> Quantiser:
-        return Quantiser(
-            shift=torch.from_numpy(self.shift), skipped=torch.from_numpy(self.skipped), dead_zone=dead_zone
-        )
+        return Quantiser(line=self.dead_zone, first_coded=self.first_coded, dead_zone=dead_zone)
 
     def bits(self, symbols: Tensor, rows: Tensor, z_hat: Tensor, quality_class: int) -> float:
         """Code length of one picture by these tables; shapes as in coding.HardCoded, batch of 1."""
@@ -89,17 +94,29 @@ def fit_tables(network: Flagship, photos: Photos, *, dead_zone: float, samples: 
     with torch.no_grad():
         scale = row_scale(torch.arange(ROWS)).numpy()
     radius = np.minimum(np.ceil(10 * scale) + 3, LARGEST_RADIUS).astype(np.int32)
-    skipped = torch.arange(ROWS) < SKIPPED_ROWS
-    quantiser = Quantiser(shift=torch.zeros(ROWS), skipped=skipped, dead_zone=0.0)
+    quantiser = Quantiser(line=DeadZone(), first_coded=SKIPPED_ROWS, dead_zone=0.0)
     tables = None
     for _ in range(2):
         if tables is not None:
             quantiser = tables.quantiser(dead_zone)
         counts = _counted(network, photos, quantiser, samples, progress)
-        rows = tuple(_row_table(counts.magnitudes[k], int(radius[k]), float(scale[k])) for k in range(ROWS))
-        tables = Tables(radius=radius, frequencies=rows, side=_side_tables(network, counts.side))
+        rows = [_row_table(counts.magnitudes[k], int(radius[k]), float(scale[k])) for k in range(ROWS)]
+        _keep_skipped_rows_together(rows, radius)
+        tables = Tables(radius=radius, frequencies=tuple(rows), side=_side_tables(network, counts.side))
     assert tables is not None
     return tables
+
+
+def _keep_skipped_rows_together(rows: list[NDArray[np.uint32]], radius: NDArray[np.int32]) -> None:
+    """Only rows at the beginning may be skipped: cap the zero of a later one just under the bound, in place."""
+    leading = True
+    for row, r in zip(rows, radius, strict=True):
+        leading = leading and row[r] >= SKIP_BOUND
+        if not leading and row[r] >= SKIP_BOUND:
+            excess = int(row[r]) - (SKIP_BOUND - 1)
+            row[r] -= excess
+            row[r - 1] += excess // 2
+            row[r + 1] += excess - excess // 2
 
 
 def crops(photos: Photos, samples: int, qualities: int) -> Iterator[tuple[Tensor, int]]:
