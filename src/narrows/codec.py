@@ -1,0 +1,407 @@
+"""The codec: each direction told whole, in order.
+
+    encode   picture -> pad the edges -> analysis (tiles) -> y, z -> z_hat = round(z)
+             per strip: quantise -> symbols and rows -> chunks `side` (z_hat) and `latents` (symbols)
+    decode   per strip: `side` -> z_hat; per context step: scales -> rows -> symbols; dequantise -> y_hat
+             synthesis (tiles) -> crop -> picture
+
+Only integers stand between the bytes and the symbols. Strips are coded one after the other, since one run of a graph
+already uses all threads and the coder itself takes a few percent of the time.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from numbers import Real
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from narrows import container, search
+from narrows.container import DIGEST_BYTES, STRIP_ROWS, Container, Mode, Strip
+from narrows.errors import CorruptError, OptionError, ProfileError
+from narrows.inputs import Source, named, read_source
+from narrows.limits import Limits
+from narrows.pixels import (
+    Picture,
+    Samples,
+    decode_alpha,
+    encode_alpha,
+    from_planes,
+    pad_edges,
+    read_picture,
+    to_image,
+    to_planes,
+)
+from narrows.pixels import Source as PictureSource
+from narrows.profile import Profile, find
+from narrows.runtime import Latents, Networks, Symbols
+from narrows.tiles import Box, StepOrder, Tile, bands, padded, strips
+
+Progress: TypeAlias = Callable[[float], None]
+Region: TypeAlias = tuple[int, int, int, int]
+
+
+class Codec:
+    """Encodes and decodes with one profile. Reusable, and threads may share it.
+
+    `profile` is "default", a shipped profile's name or a folder; `threads` is how many threads one call uses, None for
+    all cores of this process; `limits` bounds what a file may ask for. The profile is read and checked here
+    (ProfileError), the networks are loaded by the first call that needs them.
+    """
+
+    def __init__(
+        self, profile: str | os.PathLike[str] = "default", threads: int | None = None, limits: Limits | None = None
+    ) -> None:
+        self.limits = limits or Limits()
+        self.profile = Profile.load(find(profile))
+        self._networks = Networks(self.profile, threads)
+        self._order = StepOrder(self.profile.steps, self.profile.manifest.context_steps)
+
+    # ---------------------------------------------------------------- encode
+
+    def encode(
+        self,
+        image: PictureSource,
+        quality: float = 75,
+        effort: int = 5,
+        target_bytes: int | None = None,
+        target_psnr: float | None = None,
+        metadata: bool = True,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """The picture as the bytes of a narrows file.
+
+        image         a path, the bytes of a picture file, an open one, a PIL image, or uint8 (H, W) or (H, W, 1 to 4)
+        quality       0..100, whole or not; rounded to the nearest of the profile's qualities
+        effort        0: plain rounding. 1 to 5: the profile's own dead zone; they do not differ yet. 6, 7, 8, 9: the
+                      best of 2, 3, 5, 8 dead zones for every strip, by bits + lambda x squared error of the decoded
+                      strip. Every trial is decoded: 9 takes about eight decodings longer. Decoding never changes.
+        target_bytes  instead of a quality: the highest one whose file has at most so many bytes, metadata and all.
+                      OptionError, with the least size possible, if there is none.
+        target_psnr   instead of a quality: the lowest one that reaches so many dB over all colour samples, each trial
+                      decoded. If the highest does not, it is used and a UserWarning says what it reached.
+        metadata      keep ICC, EXIF and XMP
+        progress      called with the share done, rising to 1.0
+
+        PictureError, LimitError, OptionError; ProfileError for a colour picture and a profile of grey ones;
+        ConversionWarning if the picture had to be converted.
+        """
+        index = self._quality_index(quality)
+        _check_encode_options(effort, target_bytes, target_psnr)
+        with named(image):
+            picture = read_picture(image, self.limits)
+            work = _Work(
+                picture=picture,
+                samples=pad_edges(picture.samples, self.profile.manifest.hyper_stride),
+                alpha=None if picture.alpha is None else encode_alpha(picture.alpha),
+                metadata=metadata,
+                effort=effort,
+                report=_Report(progress),
+            )
+            if target_bytes is not None:
+                data = self._encode_to_size(work, target_bytes)
+            elif target_psnr is not None:
+                data = self._encode_to_psnr(work, target_psnr)
+            else:
+                data = self._encode_at(work, index)
+        work.report.finish()
+        return data
+
+    def _encode_to_size(self, work: _Work, target_bytes: int) -> bytes:
+        qualities = self.profile.manifest.qualities
+        work.report.expect_trials(qualities)
+        data, fits = search.highest_that_fits(partial(self._encode_at, work), qualities, target_bytes)
+        if not fits:
+            raise OptionError(
+                f"target_bytes is {target_bytes}, the lowest quality needs {len(data)} bytes; "
+                "allow more, leave out the metadata or make the picture smaller"
+            )
+        return data
+
+    def _encode_to_psnr(self, work: _Work, target_psnr: float) -> bytes:
+        qualities = self.profile.manifest.qualities
+        work.report.expect_trials(qualities)
+
+        def psnr(data: bytes) -> float:
+            decoded = self.decode_container(container.read(data, self.limits))
+            return search.psnr_db(work.picture.samples, decoded.samples)
+
+        data, reached = search.lowest_that_reaches(partial(self._encode_at, work), psnr, qualities, target_psnr)
+        if reached < target_psnr:
+            message = f"target_psnr is {target_psnr} dB, the highest quality reaches {reached:.2f} dB"
+            warnings.warn(message, stacklevel=3)
+        return data
+
+    def _encode_at(self, work: _Work, index: int) -> bytes:
+        """The file at one quality index."""
+        picture = work.picture
+        work.report.begin_trial()
+        coded = []
+        for box, y, z_hat in self._analyse(work.samples, index):
+            coded.append(self._encode_strip(work, index, box, y, z_hat))
+            work.report.within_trial(box.bottom / len(work.samples))
+        height, width = picture.samples.shape[:2]
+        return container.write(
+            Container(
+                mode=picture.mode,
+                width=width,
+                height=height,
+                quality=index,
+                profile=self.profile.digest[:DIGEST_BYTES],
+                strips=tuple(coded),
+                alpha=work.alpha,
+                icc=picture.icc if work.metadata else None,
+                exif=picture.exif if work.metadata else None,
+                xmp=picture.xmp if work.metadata else None,
+            )
+        )
+
+    def _analyse(self, samples: Samples, index: int) -> Iterator[tuple[Box, Latents, Symbols | None]]:
+        """Each strip of the padded picture with its y (1, m, h, w) and z_hat (1, hz, h', w')."""
+        manifest = self.profile.manifest
+        unit, hyper = manifest.latent_stride, manifest.hyper_stride
+        bounds = Box(top=0, bottom=samples.shape[0], left=0, right=samples.shape[1])
+        for band in bands(bounds, bounds, manifest.analysis_halo, hyper):
+            area = Box(top=band[0].core.top, bottom=band[0].core.bottom, left=0, right=bounds.right)
+            y = np.empty((1, manifest.latent_channels, area.height // unit, area.width // unit), np.float32)
+            z = np.empty((1, manifest.hyper_channels, area.height // hyper, area.width // hyper), np.float32)
+            for tile in band:
+                planes = to_planes(samples[tile.outer.within(bounds)], manifest.input_channels)
+                tile_y, tile_z = self._networks.analysis(planes, index)
+                _place(y, tile_y, tile, area, unit)
+                if tile_z is not None:
+                    _place(z, tile_z, tile, area, hyper)
+            limit = manifest.hyper_limit
+            z_hat = np.clip(np.rint(z), -limit, limit).astype(np.int32) if manifest.hyper_channels else None
+            for box in strips(area):
+                rows, _ = box.within(area, unit)
+                hyper_rows, _ = box.within(area, hyper)
+                yield box, y[:, :, rows], None if z_hat is None else z_hat[:, :, hyper_rows]
+
+    def _encode_strip(self, work: _Work, index: int, box: Box, y: Latents, z_hat: Symbols | None) -> Strip:
+        """Code one strip with the dead zone that serves it best."""
+        manifest = self.profile.manifest
+        side = None
+        if z_hat is not None and self.profile.side_tables is not None:
+            side = self.profile.side_tables.encode(z_hat[0], int(self.profile.side_classes[index]))
+        positions = self._order.positions(y.shape[2], y.shape[3])
+        trials = []
+        for dead_zone in search.dead_zones(work.effort, manifest.dead_zone):
+            symbols, rows = self._networks.quantise(y, z_hat, index, dead_zone)
+            flat_symbols, flat_rows = symbols.reshape(-1), rows.reshape(-1)
+            steps = [(flat_rows[where], flat_symbols[where]) for where in positions]
+            trials.append((self.profile.latent_tables.encode(steps), symbols))
+
+        def cost(trial: tuple[bytes, Symbols]) -> float:
+            """bits + lambda x squared error a pixel, of the strip decoded by itself: without its neighbours' halo."""
+            latents, symbols = trial
+            original = work.picture.samples[box.top : box.bottom]
+            y_hat = self._networks.dequantise(symbols, z_hat, index)
+            wanted = Box(top=0, bottom=original.shape[0], left=0, right=original.shape[1])
+            bounds = Box(top=0, bottom=box.height, left=0, right=box.width)
+            rows_of = _LatentRows(lambda _: y_hat, manifest.latent_stride)
+            decoded = self._synthesise(rows_of, wanted, bounds, index, original.shape[2])
+            error = search.squared_error(original, decoded) / original.shape[2]
+            return float(8 * len(latents) + manifest.lambdas[index] * error)
+
+        return Strip(side=side, latents=search.cheapest(trials, cost)[0])
+
+    # ---------------------------------------------------------------- decode
+
+    def decode(self, data: Source, region: Region | None = None) -> Image.Image:
+        """The picture of a narrows file: bytes, a path or an open binary file.
+
+        `region` is (x, y, width, height) in pixels and lies inside the picture (else OptionError); it equals that part
+        of the whole picture within one level. FormatError, LimitError, or ProfileError if the file needs another one.
+        """
+        with named(data):
+            return to_image(self.decode_container(container.read(read_source(data, self.limits), self.limits), region))
+
+    def decode_container(self, file: Container, region: Region | None = None) -> Picture:
+        """The same for a file that container.read has checked, as arrays."""
+        self._check_decodable(file)
+        manifest = self.profile.manifest
+        wanted = _region(region, file.width, file.height)
+        bounds = Box(
+            top=0,
+            bottom=padded(file.height, manifest.hyper_stride),
+            left=0,
+            right=padded(file.width, manifest.hyper_stride),
+        )
+        boxes = list(strips(bounds))
+        latents = _LatentRows(
+            lambda number: self._decode_strip(file.strips[number], boxes[number], file.quality), manifest.latent_stride
+        )
+        alpha = None if file.alpha is None else decode_alpha(file.alpha, file.width, file.height)
+        samples = self._synthesise(latents, wanted, bounds, file.quality, file.mode.channels)
+        return Picture(
+            samples=samples,
+            alpha=None if alpha is None else alpha[wanted.top : wanted.bottom, wanted.left : wanted.right],
+            icc=file.icc,
+            exif=file.exif,
+            xmp=file.xmp,
+        )
+
+    def read_symbols(self, strip: Strip, box: Box, index: int) -> tuple[Symbols, Symbols | None]:
+        """The integers of one strip: symbols (1, m, h, w) and z_hat (1, hz, h', w'), the same on every machine."""
+        manifest = self.profile.manifest
+        z_hat = None
+        if strip.side is not None and self.profile.side_tables is not None:
+            shape = (manifest.hyper_channels, box.height // manifest.hyper_stride, box.width // manifest.hyper_stride)
+            z_hat = self.profile.side_tables.decode(strip.side, shape, int(self.profile.side_classes[index]))[None]
+        rows, columns = box.height // manifest.latent_stride, box.width // manifest.latent_stride
+        symbols = np.zeros((1, manifest.latent_channels, rows, columns), np.int32)
+        flat = symbols.reshape(-1)
+        decoder = self.profile.latent_tables.decoder(strip.latents)
+        for step, where in enumerate(self._order.positions(rows, columns)):
+            table_rows = self._networks.scales(step, z_hat, symbols, index).reshape(-1)
+            flat[where] = decoder.step(table_rows[where])
+        decoder.finish()
+        return symbols, z_hat
+
+    def _decode_strip(self, strip: Strip, box: Box, index: int) -> Latents:
+        """y_hat (1, m, h, w) of one strip."""
+        symbols, z_hat = self.read_symbols(strip, box, index)
+        return self._networks.dequantise(symbols, z_hat, index)
+
+    def _synthesise(self, latents: _LatentRows, wanted: Box, bounds: Box, index: int, channels: int) -> Samples:
+        """The samples (H, W, channels) of the box `wanted` of the padded picture `bounds`."""
+        manifest = self.profile.manifest
+        samples = np.empty((wanted.height, wanted.width, channels), np.uint8)
+        core = wanted.rounded(manifest.hyper_stride)
+        for band in bands(core, bounds, manifest.synthesis_halo, manifest.hyper_stride):
+            y_hat = latents.rows(band[0].outer.top, band[0].outer.bottom)
+            for tile in band:
+                _, columns = tile.outer.within(bounds, manifest.latent_stride)
+                planes = self._networks.synthesis(y_hat[:, :, :, columns], index)
+                inner = tile.core.overlap(wanted)
+                rows, columns = inner.within(tile.outer)
+                part = from_planes(planes[:, :, rows, columns], inner.height, inner.width, channels)
+                samples[inner.within(wanted)] = part
+        return samples
+
+    def _check_decodable(self, file: Container) -> None:
+        manifest = self.profile.manifest
+        if file.profile != self.profile.digest[:DIGEST_BYTES]:
+            raise ProfileError(
+                f"needs the profile {file.profile.hex()}, this codec has {self.profile.digest[:DIGEST_BYTES].hex()} "
+                f"({manifest.name} {manifest.version}); name the right one: -p FOLDER, or profile=FOLDER in Python"
+            )
+        if file.quality >= manifest.qualities:
+            raise CorruptError(f"has the quality index {file.quality}, its profile has {manifest.qualities} qualities")
+        if (file.strips[0].side is None) != (manifest.hyper_channels == 0):
+            raise CorruptError("has side chunks and its profile has no hyper-latent, or the other way round")
+        if file.mode.channels > manifest.input_channels:
+            raise CorruptError(f"has the mode {Mode(file.mode).name}, its profile codes grey pictures only")
+
+    # ---------------------------------------------------------------- verify
+
+    def verify(self, data: Source, deep: bool = False) -> None:
+        """Raise the error that `decode` would: of the container alone, or with `deep` of every symbol and pixel."""
+        with named(data):
+            file = container.read(read_source(data, self.limits), self.limits)
+            if deep:
+                self.decode_container(file)
+
+    def _quality_index(self, quality: object) -> int:
+        if isinstance(quality, bool) or not isinstance(quality, Real) or not 0 <= float(quality) <= 100:
+            raise OptionError(f"quality is {quality!r}, it must be a number from 0 to 100")
+        return round(float(quality) * (self.profile.manifest.qualities - 1) / 100)
+
+
+class _LatentRows:
+    """y_hat of a picture by rows. Strips are decoded on demand and forgotten when a later band does not need them."""
+
+    def __init__(self, decode: Callable[[int], Latents], unit: int) -> None:
+        self._decode = decode
+        self._unit = unit
+        self._strips: dict[int, Latents] = {}
+
+    def rows(self, top: int, bottom: int) -> Latents:
+        """The latents of the pixel rows top..bottom, over the full width."""
+        needed = range(top // STRIP_ROWS, (bottom - 1) // STRIP_ROWS + 1)
+        self._strips = {number: self._strips[number] for number in needed if number in self._strips}
+        parts = []
+        for number in needed:
+            if number not in self._strips:
+                self._strips[number] = self._decode(number)
+            start = number * STRIP_ROWS
+            rows = slice(max(top - start, 0) // self._unit, min(bottom - start, STRIP_ROWS) // self._unit)
+            parts.append(self._strips[number][:, :, rows])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What every trial of one `encode` shares. `samples` are padded, the picture's own are not."""
+
+    picture: Picture
+    samples: Samples
+    alpha: bytes | None
+    metadata: bool
+    effort: int
+    report: _Report
+
+
+class _Report:
+    """Progress over one or several trials, as a share that never falls."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._trials = 1
+        self._begun = 0
+
+    def expect_trials(self, qualities: int) -> None:
+        self._trials = qualities.bit_length()  # of a bisection, at most
+
+    def begin_trial(self) -> None:
+        self._begun += 1
+
+    def within_trial(self, share: float) -> None:
+        if self._progress is not None:
+            self._progress(min((self._begun - 1 + share) / self._trials, 1.0))
+
+    def finish(self) -> None:
+        if self._progress is not None:
+            self._progress(1.0)
+
+
+def _place(whole: Latents, part: Latents, tile: Tile, area: Box, unit: int) -> None:
+    """Copy a tile's core from what a transform gave for it into the array that covers `area`."""
+    rows, columns = tile.core.within(area, unit)
+    part_rows, part_columns = tile.core.within(tile.outer, unit)
+    whole[:, :, rows, columns] = part[:, :, part_rows, part_columns]
+
+
+def _region(region: Region | None, width: int, height: int) -> Box:
+    if region is None:
+        return Box(top=0, bottom=height, left=0, right=width)
+    whole = isinstance(region, tuple | list) and len(region) == 4
+    if not whole or not all(isinstance(side, int) and not isinstance(side, bool) for side in region):
+        raise OptionError(f"region is {region!r}, it must be four whole numbers (x, y, width, height)")
+    x, y, columns, rows = region
+    if min(x, y) < 0 or min(columns, rows) < 1 or x + columns > width or y + rows > height:
+        raise OptionError(f"region {x},{y},{columns},{rows} is not inside the picture of {width} x {height} pixels")
+    return Box(top=y, bottom=y + rows, left=x, right=x + columns)
+
+
+def _check_encode_options(effort: object, target_bytes: object, target_psnr: object) -> None:
+    if isinstance(effort, bool) or not isinstance(effort, int) or not 0 <= effort <= 9:
+        raise OptionError(f"effort is {effort!r}, it must be a whole number from 0 to 9")
+    if target_bytes is not None and target_psnr is not None:
+        raise OptionError("target_bytes and target_psnr exclude each other; give one")
+    if target_bytes is not None and (
+        isinstance(target_bytes, bool) or not isinstance(target_bytes, int) or target_bytes < 1
+    ):
+        raise OptionError(f"target_bytes is {target_bytes!r}, it must be a whole number of at least 1")
+    if target_psnr is not None:
+        proper = isinstance(target_psnr, Real) and not isinstance(target_psnr, bool)
+        if not proper or not (math.isfinite(float(target_psnr)) and float(target_psnr) > 0):  # type: ignore[arg-type]
+            raise OptionError(f"target_psnr is {target_psnr!r}, it must be a positive number of dB")
