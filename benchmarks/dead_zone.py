@@ -1,0 +1,76 @@
+"""Which default dead zone: python benchmarks/dead_zone.py RUN --photos DIR [-o docs/results/dead_zone.md]
+
+For each candidate the tables are fitted to training photographs quantised with it, and the held-out photographs are
+measured by those tables (code length and PSNR at 16 qualities). BD-rate against dead zone 0; the choice is never made
+on test pictures.
+Needs the [lab] and [compare] extras.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import bjontegaard
+import numpy as np
+import torch
+
+from narrows.lab.export import estimated, halve_weights
+from narrows.lab.photos import load_photos
+from narrows.lab.tables import crops, fit_tables
+from narrows.lab.train import load_run
+
+CANDIDATES = (0.0, 0.25, 0.5, 0.75, 1.0)
+QUALITIES = 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--samples", type=int, default=400, help="crops for the tables")
+    parser.add_argument("--limit", type=int, help="use at most this many photographs")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs/results/dead_zone.md"))
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    network, state = load_run(arguments.run)
+    halve_weights(network)
+    training, held_out = load_photos(arguments.photos, least_side=64, limit=arguments.limit)
+    count = network.config.qualities
+    indices = [round(i * (count - 1) / (QUALITIES - 1)) for i in range(QUALITIES)]
+    pictures = [picture for picture, _ in crops(held_out, len(held_out), count)]
+    curves = {}
+    for dead_zone in CANDIDATES:
+        tables = fit_tables(network, training, dead_zone=dead_zone, samples=arguments.samples)
+        points = []
+        for index in indices:
+            measured = [estimated(network, tables, picture, index, dead_zone) for picture in pictures]
+            pixels = [picture.shape[1] * picture.shape[2] for picture in pictures]
+            bpp = np.mean([bits / n for (bits, _), n in zip(measured, pixels, strict=True)])
+            points.append((float(bpp), float(np.mean([psnr for _, psnr in measured]))))
+        curves[dead_zone] = np.array(points)
+        print(dead_zone, curves[dead_zone][:: QUALITIES // 4].round(3).tolist(), flush=True)
+    plain, megapixels = curves[0.0], state["state"]["megapixels"]
+    lines = [
+        "# Default dead zone",
+        "",
+        f"Made by `python benchmarks/dead_zone.py RUN --photos DIR --samples {arguments.samples}` on the held-out "
+        f"photographs ({len(pictures)}) of the training set; network after {megapixels:.0f} megapixels. "
+        "Code lengths by tables fitted for each dead zone; BD-rate (PSNR, akima) against plain rounding.",
+        "",
+        "| dead zone | BD-rate | lowest quality: bpp, dB | highest quality: bpp, dB |",
+        "|---|---|---|---|",
+    ]
+    for dead_zone, curve in curves.items():
+        rate = bjontegaard.bd_rate(plain[:, 0], plain[:, 1], curve[:, 0], curve[:, 1], method="akima")
+        low, high = curve[0], curve[-1]
+        lines.append(f"| {dead_zone} | {rate:+.2f} % | {low[0]:.4f}, {low[1]:.2f} | {high[0]:.4f}, {high[1]:.2f} |")
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
