@@ -1,0 +1,123 @@
+"""Bytes from stdin, to stdout, and into files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import sys
+from pathlib import Path
+
+import click
+
+from narrows.errors import LimitError
+
+
+def read_stdin(max_bytes: int) -> bytes:
+    """All of stdin; a terminal is a usage error, more than `max_bytes` a LimitError."""
+    if sys.stdin.isatty():
+        raise click.UsageError("'-' is stdin, which is a terminal here; redirect a file or a pipe into it")
+    data = sys.stdin.buffer.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise LimitError(f"has more than {max_bytes} bytes, which is the limit")
+    return data
+
+
+def check_stdout() -> None:
+    """Usage error if stdout is a terminal: bytes would only disturb it."""
+    if sys.stdout.isatty():
+        raise click.UsageError("the result is binary and stdout is a terminal; redirect it, or name a file with -o")
+
+
+def write_stdout(data: bytes) -> None:
+    """All of `data` to stdout; OSError if its reader has gone."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise OSError(error.errno, f"cannot be written: {error.strerror}", "stdout") from error
+
+
+def check_writable(path: Path, *, force: bool) -> None:
+    """FileExistsError if `path` is there and may not be replaced, IsADirectoryError if it is a folder.
+
+    A device or a pipe, /dev/null for instance, is not replaced but written to, which needs no force.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder; name a file with -o", str(path))
+    if not force and os.path.lexists(path) and not _is_stream(path):
+        raise FileExistsError(errno.EEXIST, "exists already; --force overwrites it", str(path))
+
+
+def write_whole(path: Path, data: bytes, *, force: bool) -> None:
+    """Make `path` a file with these bytes, or leave everything as it was: written beside, synced, renamed.
+
+    Missing folders above it are made. FileExistsError as in `check_writable`, also if the file came into being just
+    now; any other OSError says what could not be written.
+    """
+    check_writable(path, force=force)
+    try:
+        if _is_stream(path):
+            path.write_bytes(data)
+            return
+        target = Path(os.path.realpath(path))  # a link stays a link, the file that it names is replaced
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
+        try:
+            with open(beside, "xb") as file:  # noqa: PTH123
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            _move(beside, target, force=force)
+        except BaseException:  # an interrupt too leaves nothing behind
+            beside.unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
+    except FileExistsError as error:
+        check_writable(path, force=force)
+        raise _unwritable(error, path) from error
+    except OSError as error:
+        raise _unwritable(error, path) from error
+
+
+def _move(beside: Path, target: Path, *, force: bool) -> None:
+    """Rename; without force never over a file that another process made meanwhile, where the file system can tell."""
+    if force:
+        beside.replace(target)
+        return
+    try:
+        os.link(beside, target)
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links here
+        beside.replace(target)
+    else:
+        beside.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name as durable as the bytes, where a folder can be opened for that."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _is_stream(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _unwritable(error: OSError, path: Path) -> OSError:
+    reason = error.strerror or str(error)
+    return OSError(error.errno, f"cannot be written: {reason}; choose another place with -o", str(path))

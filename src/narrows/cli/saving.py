@@ -1,0 +1,120 @@
+"""A decoded picture as the bytes of a file of another format, with its metadata where that format holds any."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from warnings import warn
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from narrows.errors import ConversionWarning
+from narrows.pixels import Picture, to_image
+
+_JPEG_SEGMENT = 65533 - len(b"http://ns.adobe.com/xap/1.0/\0")  # bytes of EXIF or XMP that fit into a JPEG file
+_EXIF_PREFIX = b"Exif\0\0"
+_XMP_TAG = 700  # of TIFF
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Format:
+    """How Pillow names a format, what it can hold, and how it is written."""
+
+    name: str
+    alpha: bool = False
+    metadata: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_JPEG = _Format(name="JPEG", metadata=True, options={"quality": 95, "subsampling": 0})
+_TIFF = _Format(name="TIFF", alpha=True, metadata=True)
+_FORMATS = {
+    ".png": _Format(name="PNG", alpha=True, metadata=True),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": _Format(name="WEBP", alpha=True, metadata=True, options={"lossless": True, "exact": True}),
+    ".avif": _Format(name="AVIF", alpha=True, metadata=True, options={"quality": 95, "subsampling": "4:4:4"}),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".bmp": _Format(name="BMP"),
+    ".ppm": _Format(name="PPM"),
+    ".pgm": _Format(name="PPM"),
+    ".tga": _Format(name="TGA", alpha=True),
+}
+SUFFIXES = tuple(_FORMATS)
+
+
+def picture_file(picture: Picture, suffix: str) -> bytes:
+    """The bytes of a file of the format of `suffix`, one of SUFFIXES; a ConversionWarning says what it cannot hold."""
+    target = _FORMATS[suffix]
+    image = to_image(picture)
+    present = (("ICC", picture.icc), ("EXIF", picture.exif), ("XMP", picture.xmp))
+    for key in ("icc_profile", "exif", "xmp"):
+        image.info.pop(key, None)  # some writers would take them from here, some would not: each is passed on by name
+    if picture.alpha is not None and not target.alpha:
+        _warn(f"{target.name} holds no transparency, the picture is drawn on white")
+        image = _on_white(image)
+    metadata = {name: content for name, content in present if content is not None and _fits(target, name, content)}
+    out = io.BytesIO()
+    image.save(out, target.name, **target.options, **_metadata_options(target, metadata))
+    return out.getvalue()
+
+
+def _fits(target: _Format, name: str, content: bytes) -> bool:
+    if not target.metadata:
+        _warn(f"{target.name} holds no {name}, it is left out")
+        return False
+    if target.name == "JPEG" and name != "ICC" and len(content) > _JPEG_SEGMENT:
+        _warn(f"{name} has {len(content)} bytes, JPEG holds {_JPEG_SEGMENT}, it is left out")
+        return False
+    return True
+
+
+def _metadata_options(target: _Format, metadata: Mapping[str, bytes]) -> dict[str, Any]:
+    """The metadata as the arguments by which Pillow's writer of the format takes it."""
+    options: dict[str, Any] = {}
+    if "ICC" in metadata:
+        options["icc_profile"] = metadata["ICC"]
+    if target.name == "TIFF":
+        options["exif"] = _tiff_tags(metadata)
+        return options
+    if "EXIF" in metadata:  # WebP and AVIF files hold it without the prefix, JPEG needs it, and all writers know it
+        options["exif"] = _EXIF_PREFIX + metadata["EXIF"].removeprefix(_EXIF_PREFIX)
+    if "XMP" in metadata and target.name == "PNG":
+        options["pnginfo"] = _png_text(metadata["XMP"])
+    elif "XMP" in metadata:
+        options["xmp"] = metadata["XMP"]
+    return options
+
+
+def _png_text(xmp: bytes) -> PngInfo:
+    info = PngInfo()
+    try:
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    except UnicodeDecodeError:
+        _warn("XMP is not UTF-8, which PNG needs, it is left out")
+    return info
+
+
+def _tiff_tags(metadata: Mapping[str, bytes]) -> Image.Exif:
+    tags = Image.Exif()
+    try:
+        tags.load(metadata.get("EXIF", b""))
+    except Exception:  # Pillow's reader of EXIF raises nearly anything on damaged blocks
+        _warn("EXIF is damaged and TIFF must take it apart, it is left out")
+        tags = Image.Exif()
+    if "XMP" in metadata:
+        tags[_XMP_TAG] = metadata["XMP"]
+    return tags
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB" if image.mode == "RGBA" else "L")
+
+
+def _warn(message: str) -> None:
+    warn(message, ConversionWarning, stacklevel=2)

@@ -1,0 +1,49 @@
+"""`narrows verify`: whether files are whole."""
+
+from __future__ import annotations
+
+import click
+
+from narrows import container
+from narrows.cli import options
+from narrows.cli.batch import Manner, Progress, Result, run_jobs
+from narrows.cli.codecs import Codecs
+from narrows.cli.jobs import NARROWS_SUFFIXES, Job, find_jobs
+from narrows.limits import Limits
+
+
+@click.command("verify")
+@options.inputs
+@click.option("--deep", is_flag=True, help="Decode too; needs the file's profile.")
+@options.profile
+@options.work
+@options.words
+def verify(
+    inputs: tuple[str, ...],
+    deep: bool,
+    profile: str | None,
+    jobs: int,
+    threads: int | None,
+    recursive: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Check that narrows files are whole.
+
+    IN is a narrows file, a folder of them (.nrws), or - for stdin. All rules of the format and all checksums are
+    checked; with --deep every symbol and the alpha channel too, by decoding.
+    """
+    limits = Limits()
+    codecs = Codecs(profile, options.threads_each(threads, jobs), limits)
+
+    def work(job: Job, progress: Progress | None) -> Result:
+        file = container.read(job.read(limits), limits)
+        if deep:
+            codecs.for_file(file.profile).decode_container(file)
+        return Result(
+            line=f"{job.name}: {'whole, and it decodes' if deep else 'whole'}",
+            record={"input": job.name, "valid": True, "deep": deep},
+        )
+
+    todo = find_jobs(inputs, NARROWS_SUFFIXES, recursive=recursive)
+    return run_jobs(todo, work, Manner(at_once=jobs, as_json=as_json, quiet=quiet))

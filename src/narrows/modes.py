@@ -1,0 +1,119 @@
+"""Pillow's image modes as 8-bit grey or RGB samples with an optional alpha channel.
+
+    as they are     L, LA, RGB, RGBA
+    exactly         1 -> L; P, PA -> RGB or RGBA; a transparent colour -> alpha
+    as viewers do   YCbCr, RGBX -> RGB; La, RGBa -> LA, RGBA
+    with a warning  I;16, I, F -> L; CMYK, LAB, HSV -> RGB
+
+Any other mode is a PictureError.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+from warnings import warn
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from narrows.errors import ConversionWarning, PictureError
+
+_DIRECT = {"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA", "YCbCr": "RGB", "RGBX": "RGB"}
+_WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+_CMYK_SPACE = b"CMYK"  # an ICC profile's colour space, bytes 16 to 20
+
+# 16 bits a sample rounded off by Pillow's unpacker: "RGB;16B", "LA;16B", ...; but "BGR;16" is 5 + 6 + 5 bits a pixel.
+_DEEP = re.compile(r".*;16[BLN]|L;16")
+
+
+def reduced_depth(image: Image.Image) -> bool:
+    """Whether Pillow will reduce a file's samples to 8 bits when it loads the pixels; ask before loading."""
+    for tile in getattr(image, "tile", []):
+        args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        if image.mode.startswith("I") or image.mode == "F":
+            return False  # not reduced: `split_samples` will see all the bits
+        if any(isinstance(arg, str) and _DEEP.fullmatch(arg) for arg in args):
+            return True
+        if tile[0].startswith("ppm") and isinstance(args[-1], int) and args[-1] > 255:
+            return True
+    return False
+
+
+def split_samples(
+    image: Image.Image, icc: bytes | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, bytes | None]:
+    """Samples (H, W, 1 or 3), alpha (H, W) or None, and the ICC profile if it still describes the samples.
+
+    PictureError for a mode that is not listed above, or for values that have no known range.
+    """
+    if image.mode.startswith("I") or image.mode == "F":
+        samples, alpha = _from_deep_grey(image)
+        return samples[:, :, None], alpha, icc
+    if image.mode in ("CMYK", "LAB"):
+        image, icc = _to_srgb(image, icc), None
+    elif image.mode == "HSV":
+        warn("is HSV, converted to RGB", ConversionWarning, stacklevel=5)
+        image = image.convert("RGB")
+    elif image.mode == "P":
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    else:
+        image = _direct(image)
+    if image.mode in ("LA", "RGBA"):
+        alpha = np.asarray(image.getchannel("A"))
+        image = image.convert("L" if image.mode == "LA" else "RGB")
+    else:
+        alpha = None
+    samples = np.asarray(image)
+    return samples if samples.ndim == 3 else samples[:, :, None], alpha, icc
+
+
+def _direct(image: Image.Image) -> Image.Image:
+    mode = _DIRECT.get(image.mode, image.mode)
+    if mode not in ("L", "LA", "RGB", "RGBA"):
+        raise PictureError(f"has Pillow mode {image.mode}, which is not supported; convert it to RGB first")
+    if "transparency" in image.info and mode in _WITH_ALPHA:
+        key = image.info["transparency"]
+        if isinstance(key, tuple) and max(key) > 255:  # of a 16-bit file, whose samples lost their low bytes
+            image = image.copy()
+            image.info["transparency"] = tuple(value >> 8 for value in key)
+        mode = _WITH_ALPHA[mode]
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _from_deep_grey(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Samples (H, W) and alpha of the modes I;16, I (0..65535) and F (0..1, or 0..255 if any is above 1)."""
+    values: NDArray[Any] = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    key = image.info.get("transparency")
+    alpha = np.where(values == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
+    if image.mode == "F":
+        if not (low >= 0 and high <= 255):  # also where a value is not a number
+            raise PictureError(f"has float samples from {low:g} to {high:g}, expected 0 to 1 or 0 to 255")
+        scale = 1 if high > 1 else 255
+        warn(f"has float samples, taken as 0 to {255 // scale} and rounded to 8 bits", ConversionWarning, stacklevel=6)
+        return np.rint(values * scale).astype(np.uint8), alpha
+    if not (low >= 0 and high <= 65535):
+        raise PictureError(f"has integer samples from {low:g} to {high:g}, expected 0 to 65535")
+    warn("has 16 bits a sample, rounded to 8", ConversionWarning, stacklevel=6)
+    rounded = ((np.arange(65536) * 255 + 32767) // 65535).astype(np.uint8)
+    return rounded[values], alpha
+
+
+def _to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
+    """CMYK or LAB as sRGB; CMYK through the picture's ICC profile if it has a fitting one, else by a plain formula."""
+    fitting = io.BytesIO(icc) if icc is not None and icc[16:20] == _CMYK_SPACE else None
+    try:
+        source = ImageCms.createProfile("LAB") if image.mode == "LAB" else fitting
+        if source is not None:
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                warn(f"is {image.mode}, converted to sRGB", ConversionWarning, stacklevel=6)
+                return converted
+    except (ImageCms.PyCMSError, ImportError) as error:  # a damaged profile, or a Pillow without LittleCMS
+        if image.mode == "LAB":
+            raise PictureError(f"is LAB and could not be converted to sRGB: {error}") from error
+    warn("is CMYK without a usable colour profile, its colours are converted roughly", ConversionWarning, stacklevel=6)
+    return image.convert("RGB")
