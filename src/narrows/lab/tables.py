@@ -45,9 +45,9 @@ class Tables:
     def dead_zone(self) -> DeadZone:
         """How thresholds move so that a symbol becomes the next smaller one where rate and distortion say so.
 
-        Rounding |r| down from 1 to 0 saves log2(f0 / f1) bits and costs (2 |r| - 1) squared steps, so the best threshold
-        is 1/2 + bits / (2 x SQUARED_ERROR_WEIGHT); the context's share is left out. Over the rows that falls nearly on
-        a line, which a graph evaluates faster than it looks up a table.
+        Rounding |r| down from 1 to 0 saves log2(f0 / f1) bits and costs (2 |r| - 1) squared steps, so the best
+        threshold is 1/2 + bits / (2 x SQUARED_ERROR_WEIGHT); the context's share is left out. Over the rows that falls
+        nearly on a line, which a graph evaluates faster than it looks up a table.
         """
         coded = range(self.first_coded, ROWS)
         zero = np.array([float(self.frequencies[k][self.radius[k]]) for k in coded])
