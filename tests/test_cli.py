@@ -685,6 +685,8 @@ def test_an_interrupt_leaves_whole_files_only(at_once: str, tmp_path: Path, colo
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # a background job of a shell ignores SIGINT, and so would its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     process.stdout.readline()

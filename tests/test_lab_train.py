@@ -260,3 +260,11 @@ def test_shards_stay_small() -> None:
     shards = _shards(tensors)
     assert sum(len(s) for s in shards) == 10
     assert all(sum(t.nbytes for t in s.values()) <= SHARD_BYTES for s in shards)
+
+
+def test_the_trainers_path_needs_none_of_the_codecs_own_packages() -> None:
+    """A GPU machine that only trains has no constriction, onnxruntime or onnx."""
+    blocked = "import sys\nfor name in ('constriction', 'onnxruntime', 'onnx'): sys.modules[name] = None\n"
+    code = blocked + "import narrows.lab.cli, narrows.lab.train\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

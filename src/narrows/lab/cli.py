@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from narrows.errors import OptionError
-from narrows.lab.export import export
 from narrows.lab.network import FLAGSHIP_M, FLAGSHIP_S, TINY, kilo_macs_per_pixel
 from narrows.lab.photos import load_photos
 from narrows.lab.train import TrainConfig, load_run, train
@@ -80,6 +79,8 @@ def export_command(
     The exporter proves that the integer part is exact, fits the tables to the training photographs, measures them on
     the held-out ones, and refuses to overwrite.
     """
+    from narrows.lab.export import export  # late: training needs neither onnx nor the codec's own packages
+
     if not 0 <= dead_zone <= 2:
         raise OptionError(f"the dead zone must be 0 to 2, not {dead_zone}")
     network, state = load_run(run)
