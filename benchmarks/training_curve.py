@@ -125,7 +125,7 @@ def draw(path: Path, history: History) -> None:
     quality_axes.set_ylabel("PSNR, dB")
     rate_axes.set_ylabel("bits per pixel (estimate)")
     rate_axes.set_yscale("log")
-    quality_axes.legend(frameon=False, fontsize=7, ncols=2)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=len(by_quality))
     figure.savefig(path, dpi=144)
     pyplot.close(figure)
 
