@@ -37,7 +37,6 @@ import narrows
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 SPEED = 6
-MATCHED_ON = 6  # pictures on which AVIF's quality is chosen
 COLD_STARTS = 7
 
 T = TypeVar("T")
@@ -124,10 +123,9 @@ def measure(
         Image.fromarray(pixels).save(buffer, "AVIF", quality=avif_quality, speed=SPEED, max_threads=threads)
         return buffer.getvalue()
 
-    sample = pictures[:: max(len(pictures) // MATCHED_ON, 1)]
-    target = statistics.fmean(psnr_db(pixels, narrows_decode(narrows_encode(pixels))) for pixels in sample)
+    target = statistics.fmean(psnr_db(pixels, narrows_decode(narrows_encode(pixels))) for pixels in pictures)
     avif_quality = nearest_quality(
-        lambda q: statistics.fmean(psnr_db(pixels, AVIF.decode(avif_encode(pixels, q))) for pixels in sample),
+        lambda q: statistics.fmean(psnr_db(pixels, AVIF.decode(avif_encode(pixels, q))) for pixels in pictures),
         target,
         0,
         AVIF.highest,
