@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from narrows.lab.export import estimated, halve_weights
-from narrows.lab.photos import load_photos
-from narrows.lab.tables import crops, fit_tables
+from narrows.lab.photos import centre_crop, load_photos
+from narrows.lab.tables import fit_tables
 from narrows.lab.train import load_run
 
 CANDIDATES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -38,9 +38,8 @@ def main() -> None:
     network, state = load_run(arguments.run)
     halve_weights(network)
     training, held_out = load_photos(arguments.photos, least_side=64, limit=arguments.limit)
-    count = network.config.qualities
-    indices = [round(i * (count - 1) / (QUALITIES - 1)) for i in range(QUALITIES)]
-    pictures = [picture for picture, _ in crops(held_out, len(held_out), count)]
+    indices = network.config.spread_qualities(QUALITIES)
+    pictures = [centre_crop(held_out[index]) for index in range(len(held_out))]
     curves = {}
     for dead_zone in CANDIDATES:
         tables = fit_tables(network, training, dead_zone=dead_zone, samples=arguments.samples)

@@ -50,7 +50,7 @@ def main() -> int:
     codec, network, tables = Codec(arguments.profile), load_network(arguments.profile), tables_of(arguments.profile)
     manifest = codec.profile.manifest
     count = manifest.qualities
-    indices = [round(i * (count - 1) / 7) for i in range(8)]
+    indices = network.config.spread_qualities(8)
     totals = np.zeros((8, 3))
     pixels = 0
     for path in tqdm(pictures, disable=None):

@@ -36,7 +36,7 @@ class Quantiser:
 
 @dataclass(frozen=True, kw_only=True)
 class HardCoded:
-    """One batch: symbols, rows, y_hat (B, H/16, W/16, latent); z_hat (B, H/64, W/64, hyper); picture (B, H, W, C)."""
+    """One batch: symbols, rows, y_hat (B, H/16, W/16, latent); z_hat (B, H/64, W/64, hyper)."""
 
     symbols: Tensor
     rows: Tensor

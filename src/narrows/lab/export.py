@@ -31,8 +31,8 @@ from narrows.lab.graphs import (
 )
 from narrows.lab.integer import SUM_UNIT, WEIGHT_UNIT
 from narrows.lab.network import HYPER_LIMIT, HYPER_STRIDE, LATENT_STRIDE, Flagship, NetworkConfig
-from narrows.lab.photos import Photos
-from narrows.lab.tables import Tables, crops, fit_tables
+from narrows.lab.photos import Photos, centre_crop
+from narrows.lab.tables import Tables, fit_tables
 
 SCHEMA = 1
 LICENCE = "Apache-2.0"
@@ -93,12 +93,10 @@ def halve_weights(network: Flagship) -> None:
 
 def measure(network: Flagship, tables: Tables, photos: Photos, dead_zone: float) -> list[dict[str, float]]:
     """Mean estimated bpp and PSNR of the held-out photographs at eight qualities, by the integer tables."""
-    count = network.config.qualities
-    qualities = sorted({round(i * (count - 1) / 7) for i in range(8)})
+    pictures = [centre_crop(photos[index]) for index in range(min(24, len(photos)))]
     result = []
-    for quality in qualities:
+    for quality in network.config.spread_qualities(8):
         bpp = psnr = 0.0
-        pictures = [picture for picture, _ in crops(photos, min(24, len(photos)), count)]
         for picture in pictures:
             estimate, decibels = estimated(network, tables, picture, quality, dead_zone)
             bpp += estimate / (picture.shape[1] * picture.shape[2])

@@ -86,6 +86,10 @@ class NetworkConfig:
         """Quantisation step of each quality for samples in 0..1, near the optimum of a uniform quantiser."""
         return torch.sqrt(8.66 / self.lambdas()) / 255
 
+    def spread_qualities(self, count: int) -> list[int]:
+        """At most `count` different quality indices from the lowest to the highest, evenly spread."""
+        return sorted({round(i * (self.qualities - 1) / (count - 1)) for i in range(count)})
+
     def class_of_quality(self) -> Tensor:
         return torch.arange(self.qualities) * self.quality_classes // self.qualities
 

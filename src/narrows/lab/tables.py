@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from narrows.entropy import PRECISION, SKIP_BOUND
+from narrows.entropy import PRECISION, SKIP_BOUND, LatentTables, SideTables
 from narrows.lab.coding import LARGEST_SHIFT, DeadZone, Quantiser, code
 from narrows.lab.network import HYPER_LIMIT, Flagship
-from narrows.lab.photos import Photos
+from narrows.lab.photos import Photos, centre_crop
 from narrows.lab.rate import ROWS, SKIPPED_ROWS, gaussian_laplace_probability, row_scale
 
 TOTAL = 2**PRECISION
@@ -64,18 +65,13 @@ class Tables:
 
     def bits(self, symbols: Tensor, rows: Tensor, z_hat: Tensor, quality_class: int) -> float:
         """Code length of one picture by these tables; shapes as in coding.HardCoded, batch of 1."""
-        total = 0.0
-        s, k = symbols.flatten().long().numpy(), rows.flatten().long().numpy()
-        for row in np.unique(k):
-            frequency, radius = self.frequencies[row], int(self.radius[row])
-            if frequency[radius] < SKIP_BOUND:
-                values = s[k == row]
-                escaped = np.abs(values) > radius
-                index = np.where(escaped, 2 * radius + 1, values + radius)
-                total += float((PRECISION - np.log2(frequency[index])).sum()) + 16 * int(escaped.sum())
-        index = z_hat[0].long().numpy() + HYPER_LIMIT
-        chosen = np.take_along_axis(self.side[quality_class].T, index.reshape(-1, index.shape[-1]), axis=0)
-        return total + float((PRECISION - np.log2(chosen)).sum())
+        latents, side = self._coders
+        bits = latents.bits(rows.to(torch.uint8).numpy(), symbols.int().numpy())
+        return bits + side.bits(z_hat[0].int().permute(2, 0, 1).numpy(), quality_class)
+
+    @cached_property
+    def _coders(self) -> tuple[LatentTables, SideTables]:
+        return LatentTables(self.radius, np.concatenate(self.frequencies)), SideTables(self.side)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +118,9 @@ def _keep_skipped_rows_together(rows: list[NDArray[np.uint32]], radius: NDArray[
 def crops(photos: Photos, samples: int, qualities: int) -> Iterator[tuple[Tensor, int]]:
     """`samples` centre crops (1, H, W, 3) in 0..1 with qualities spread evenly, the same ones every time."""
     for index in range(samples):
-        picture = photos[index % len(photos)]
-        height, width = (min(320, side) // 64 * 64 for side in picture.shape[:2])
-        top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
         # Golden-ratio steps visit all qualities evenly whatever the number of samples.
         quality = int((index * 0.6180339887 % 1) * qualities)
-        yield picture[top : top + height, left : left + width].float()[None] / 255, quality
+        yield centre_crop(photos[index % len(photos)]), quality
 
 
 def _counted(network: Flagship, photos: Photos, quantiser: Quantiser, samples: int, progress: bool) -> Counts:

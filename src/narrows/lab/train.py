@@ -22,7 +22,7 @@ from narrows.errors import OptionError
 from narrows.lab.checkpoint import load_checkpoint, read_state, read_tensors, save_checkpoint
 from narrows.lab.network import Flagship, NetworkConfig, kilo_macs_per_pixel, parameter_count
 from narrows.lab.optimizer import build_optimizers, rate_factor
-from narrows.lab.photos import CropConfig, Photos, draw_batch, load_photos
+from narrows.lab.photos import CropConfig, Photos, centre_crop, draw_batch, load_photos
 
 EVALUATION_QUALITIES = 8
 EVALUATION_PHOTOS = 24
@@ -242,15 +242,12 @@ def evaluate(
         bpp, psnr = 0.0, 0.0
         count = min(limit, len(photos))
         for index in range(count):
-            picture = photos[index]
-            height, width = (min(320, side) // 64 * 64 for side in picture.shape[:2])
-            top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
-            x = picture[top : top + height, left : left + width].float()[None] / 255
+            x = centre_crop(photos[index])
             with torch.autocast(device.type, torch.bfloat16):
                 coded = network(x, torch.tensor([quality], device=device))
             decoded = coded.picture.clamp(0, 1).mul(255).round().div(255)
             mse = float(F.mse_loss(decoded, x))
-            bpp += float(coded.latent_bits + coded.side_bits) / (height * width)
+            bpp += float(coded.latent_bits + coded.side_bits) / (x.shape[1] * x.shape[2])
             psnr += -10 * math.log10(max(mse, 1e-10))
         rows.append((quality, bpp / count, psnr / count))
     network.train(was_training)
@@ -305,10 +302,7 @@ def _log_evaluation(
         with torch.no_grad():
             for name, value in ema.items():
                 parameters[name].copy_(value)
-            count = network.config.qualities
-            qualities = sorted(
-                {round(i * (count - 1) / (EVALUATION_QUALITIES - 1)) for i in range(EVALUATION_QUALITIES)}
-            )
+            qualities = network.config.spread_qualities(EVALUATION_QUALITIES)
             for quality, bpp, psnr in evaluate(network, photos, qualities):
                 log.row(
                     kind="held-out",
