@@ -94,9 +94,9 @@ class Manifest:
         )
         _integer("context_steps", self.context_steps, 1, 256)
         _require(_is_number(self.dead_zone) and 0 <= self.dead_zone <= 64, "dead_zone must be a number from 0 to 64")
-        for key in ("analysis_halo", "synthesis_halo"):
+        for key, stride in (("analysis_halo", "hyper_stride"), ("synthesis_halo", "latent_stride")):
             _integer(key, getattr(self, key), 0, STRIP_ROWS)
-            _require(getattr(self, key) % self.hyper_stride == 0, f"{key} must be a multiple of hyper_stride")
+            _require(getattr(self, key) % getattr(self, stride) == 0, f"{key} must be a multiple of {stride}")
         _require(isinstance(self.files, dict) and isinstance(self.training, dict), "files and training must be objects")
         expected = {*self.graph_inputs(), WEIGHTS}
         _require(set(self.files) == expected, f"files must name exactly {sorted(expected)}")

@@ -29,6 +29,7 @@ from narrows.lab.graphs import (
     scales_graph,
     synthesis_graph,
 )
+from narrows.lab.grow import fill
 from narrows.lab.integer import SUM_UNIT, WEIGHT_UNIT
 from narrows.lab.network import HYPER_LIMIT, HYPER_STRIDE, LATENT_STRIDE, Flagship, NetworkConfig
 from narrows.lab.photos import Photos, centre_crop
@@ -157,16 +158,16 @@ def _manifest(config: NetworkConfig, version: str, dead_zone: float, record: dic
         "lambdas": [float(f"{value:.8g}") for value in config.lambdas()],
         "context_steps": config.context_steps,
         "dead_zone": dead_zone,
-        "analysis_halo": _halo(config.analysis_blocks),
-        "synthesis_halo": _halo(config.synthesis_blocks),
+        "analysis_halo": _halo(config.analysis_blocks, 3, HYPER_STRIDE),
+        "synthesis_halo": _halo(config.synthesis_blocks, config.synthesis_kernel, LATENT_STRIDE),
         "training": record,
     }
 
 
-def _halo(block_counts: tuple[int, int]) -> int:
-    """Reach of the 3x3 depthwise layers in pixels, rounded up to whole hyper-latents."""
+def _halo(block_counts: tuple[int, int], fine_kernel: int, stride: int) -> int:
+    """Reach of the depthwise layers in pixels, rounded up to whole positions of the stride."""
     fine, coarse = block_counts
-    return math.ceil((8 * fine + LATENT_STRIDE * coarse) / HYPER_STRIDE) * HYPER_STRIDE
+    return math.ceil((8 * (fine_kernel // 2) * fine + LATENT_STRIDE * coarse) / stride) * stride
 
 
 def tensor_offsets(path: Path) -> dict[str, tuple[int, int]]:
@@ -194,14 +195,12 @@ def load_network(profile: Path) -> Flagship:
 
 
 def load_parameters(network: Flagship, profile: Path) -> None:
-    """Fill a network of the same configuration from a profile. OptionError if shapes or names do not fit."""
+    """Fill a network from a profile of the same or a smaller one (grow.py). OptionError if it does not fit."""
     tensors = load_file(profile / WEIGHTS_FILE)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            stored = tensors.get(LABORATORY + name, tensors.get(name))
-            if stored is None or stored.size != parameter.numel():
-                raise OptionError(f"{profile} holds another network: {name} does not fit")
-            parameter.copy_(torch.from_numpy(_training_values(stored)).reshape(parameter.shape))
+    # What only training needs is stored under its own name beside the form that the graphs read.
+    trained = {name: array for name, array in tensors.items() if not name.startswith(LABORATORY)}
+    trained |= {name.removeprefix(LABORATORY): tensors[name] for name in tensors if name.startswith(LABORATORY)}
+    fill(network, {name: torch.from_numpy(_training_values(array)) for name, array in trained.items()}, profile)
 
 
 def _training_values(stored: NDArray[Any]) -> NDArray[np.float32]:

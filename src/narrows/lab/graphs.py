@@ -121,9 +121,9 @@ class Graph:
 
     def block(self, x: str, name: str, layer: Block) -> str:
         w = self.weight(f"{name}.depthwise.weight", _half(layer.depthwise.weight))
-        channels = layer.depthwise.out_channels
+        channels, side = layer.depthwise.out_channels, layer.depthwise.kernel_size[0]
         bias = self.weight(f"{name}.depthwise.bias", _single(layer.depthwise.bias))
-        h = self.op("Conv", x, w, bias, group=channels, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+        h = self.op("Conv", x, w, bias, group=channels, kernel_shape=[side, side], pads=[side // 2] * 4)
         h = self.leaky(self.linear(h, f"{name}.expand", layer.expand))
         return self.op("Add", x, self.linear(h, f"{name}.project", layer.project))
 

@@ -57,6 +57,8 @@ class NetworkConfig:
     analysis_blocks: tuple[int, int]
     synthesis_width: tuple[int, int]
     synthesis_blocks: tuple[int, int]
+    synthesis_kernel: int = 3
+    """Side of the depthwise kernels of the synthesis at 1/8; 5 reaches across two patches and hides their edges."""
     latent: int
     hyper_latent: int
     mean_width: int
@@ -99,7 +101,8 @@ FLAGSHIP_S = NetworkConfig(
     analysis_width=(192, 320),
     analysis_blocks=(1, 3),
     synthesis_width=(128, 320),
-    synthesis_blocks=(2, 2),
+    synthesis_blocks=(2, 3),
+    synthesis_kernel=5,
     latent=320,
     hyper_latent=64,
     mean_width=128,
@@ -151,11 +154,11 @@ def shuffle(x: Tensor, block: int) -> Tensor:
 
 
 class Block(nn.Module):
-    """x + a 3x3 depthwise, 1x1 to twice the channels, leaky ReLU, 1x1 back; starts as the identity."""
+    """x + a depthwise kernel, 1x1 to twice the channels, leaky ReLU, 1x1 back; starts as the identity."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, kernel: int = 3) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.depthwise = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
         self.expand = nn.Linear(channels, 2 * channels)
         self.project = nn.Linear(2 * channels, channels)
         nn.init.zeros_(self.project.weight)
@@ -163,7 +166,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.depthwise.bias)  # type: ignore[arg-type]
         with torch.no_grad():
             self.depthwise.weight.mul_(0.3)
-            self.depthwise.weight[:, :, 1, 1] += 1
+            self.depthwise.weight[:, :, kernel // 2, kernel // 2] += 1
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.depthwise(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
@@ -171,8 +174,8 @@ class Block(nn.Module):
         return x + change
 
 
-def blocks(channels: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(channels) for _ in range(count)))
+def blocks(channels: int, count: int, kernel: int = 3) -> nn.Sequential:
+    return nn.Sequential(*(Block(channels, kernel) for _ in range(count)))
 
 
 class QualityTable(nn.Module):
@@ -239,7 +242,7 @@ class Synthesis(nn.Module):
         self.coarse = blocks(coarse, config.synthesis_blocks[1])
         self.up = nn.Linear(coarse, 4 * fine)
         self.fine_scale = QualityTable(config, fine)
-        self.fine = blocks(fine, config.synthesis_blocks[0])
+        self.fine = blocks(fine, config.synthesis_blocks[0], config.synthesis_kernel)
         self.out = nn.Linear(fine, 64 * config.channels)
         self.register_buffer("step", config.steps(), persistent=False)
         self.step: Tensor
@@ -472,15 +475,16 @@ def _principal_components(patches: Tensor) -> tuple[Tensor, Tensor]:
 def kilo_macs_per_pixel(config: NetworkConfig) -> tuple[float, float]:
     """Multiplications per pixel, in thousands, of (analysis with hyper-analysis, synthesis with its context nets)."""
 
-    def block(c: int) -> int:
-        return 4 * c * c + 9 * c
+    def block(c: int, kernel: int = 3) -> int:
+        return 4 * c * c + kernel * kernel * c
 
     (a8, a16), (n8, n16) = config.analysis_width, config.analysis_blocks
     (s8, s16), (k8, k16) = config.synthesis_width, config.synthesis_blocks
     patch, m, hz, w, v = 64 * config.channels, config.latent, config.hyper_latent, config.mean_width, config.scale_width
     encode = (patch * a8 + n8 * block(a8)) / 64 + (4 * a8 * a16 + n16 * block(a16) + a16 * m) / 256
     encode += 2 * m * w / 256 + 4 * w * w / 1024 + 4 * w * hz / 4096
-    decode = (patch * s8 + k8 * block(s8)) / 64 + (4 * s8 * s16 + k16 * block(s16) + s16 * m) / 256
+    decode = (patch * s8 + k8 * block(s8, config.synthesis_kernel)) / 64
+    decode += (4 * s8 * s16 + k16 * block(s16) + s16 * m) / 256
     features = (hz * 4 * w + hz * 4 * v) / 4096 + (block(w) + 4 * w * w + 4 * v * v) / 1024
     context = 0.0
     for step in range(config.context_steps):

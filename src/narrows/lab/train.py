@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from narrows.errors import OptionError
 from narrows.lab.checkpoint import load_checkpoint, read_state, read_tensors, save_checkpoint
+from narrows.lab.grow import fill
 from narrows.lab.network import Flagship, NetworkConfig, kilo_macs_per_pixel, parameter_count
 from narrows.lab.optimizer import build_optimizers, rate_factor
 from narrows.lab.photos import CropConfig, Photos, centre_crop, draw_batch, load_photos
@@ -268,13 +269,9 @@ def load_start(network: Flagship, start: Path) -> None:
 
 
 def load_averaged(network: Flagship, tensors: dict[str, Tensor], source: Path) -> None:
-    """Fill the network with a checkpoint's averaged (EMA) weights. OptionError if they are of another network."""
-    try:
-        with torch.no_grad():
-            for name, parameter in network.named_parameters():
-                parameter.copy_(tensors[f"ema.{name}"])
-    except (KeyError, RuntimeError) as error:
-        raise OptionError(f"{source} holds another network: {error}") from error
+    """Fill the network with a checkpoint's averaged (EMA) weights, of the same or a smaller network (grow.py)."""
+    averaged = {name.removeprefix("ema."): tensor for name, tensor in tensors.items() if name.startswith("ema.")}
+    fill(network, averaged, source)
 
 
 def load_run(run: Path) -> tuple[Flagship, dict[str, Any]]:

@@ -1,0 +1,50 @@
+"""Weights of a trained network into the same network, or into one that has more or fewer residual blocks.
+
+A block that the trained network lacks stays as it starts, the identity (network.Block), and a depthwise kernel that
+grew keeps the old one in its middle and zeros around it: a larger network computes the same at first. A block that has
+no place any more is left out, with a warning: the rest has to learn to do without it.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from narrows.errors import OptionError
+
+_IN_BLOCK = re.compile(r"(analysis|synthesis)\.(fine|coarse)\.\d+\.")
+
+
+def fill(network: nn.Module, stored: Mapping[str, Tensor], source: Path) -> None:
+    """Copy `stored`, by parameter name, into the network.
+
+    OptionError naming `source` if a parameter is missing outside a residual block, or has a size that cannot grow.
+    """
+    parameters = dict(network.named_parameters())
+    left_out = {m[0].rstrip(".") for name in stored if name not in parameters and (m := _IN_BLOCK.match(name))}
+    if left_out:
+        warnings.warn(f"{source}: this network has no place for {', '.join(sorted(left_out))}", stacklevel=2)
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            if name in stored:
+                parameter.copy_(_fitted(stored[name], parameter, name, source))
+            elif not _IN_BLOCK.match(name):
+                raise OptionError(f"{source} holds another network: it has no {name}")
+
+
+def _fitted(value: Tensor, parameter: Tensor, name: str, source: Path) -> Tensor:
+    if value.numel() == parameter.numel():
+        return value.reshape(parameter.shape)
+    if value.ndim == parameter.ndim == 4 and value.shape[:2] == parameter.shape[:2]:
+        rim = (parameter.shape[-1] - value.shape[-1]) // 2
+        if rim > 0 and value.shape[-1] + 2 * rim == parameter.shape[-1]:
+            return F.pad(value, (rim, rim, rim, rim))
+    raise OptionError(
+        f"{source} holds another network: {name} is {tuple(value.shape)}, {tuple(parameter.shape)} is needed"
+    )

@@ -1,0 +1,82 @@
+"""A trained network into a larger one: the same picture and the same bits at first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from narrows.errors import OptionError  # noqa: E402
+from narrows.lab.grow import fill  # noqa: E402
+from narrows.lab.network import TINY, Flagship, NetworkConfig  # noqa: E402
+
+SOURCE = Path("somewhere")
+LARGER = replace(TINY, synthesis_blocks=(2, 3), analysis_blocks=(1, 2), synthesis_kernel=5)
+
+
+def network(config: NetworkConfig, seed: int = 0) -> Flagship:
+    """An untrained network whose residual blocks all do something."""
+    torch.manual_seed(seed)
+    made = Flagship(config).eval()
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if name.endswith("project.weight"):
+                torch.nn.init.normal_(parameter, std=0.05)
+    return made
+
+
+def stored(config: NetworkConfig) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach() for name, parameter in network(config).named_parameters()}
+
+
+@torch.no_grad()
+def test_a_larger_network_computes_the_same_at_first() -> None:
+    small, large = network(TINY), Flagship(LARGER).eval()
+    fill(large, dict(small.named_parameters()), SOURCE)
+    picture, quality = torch.rand(1, 128, 64, 3), torch.tensor([4])
+    expected, found = small(picture, quality), large(picture, quality)
+    assert torch.allclose(expected.picture, found.picture, atol=1e-5)
+    assert torch.allclose(expected.latent_bits, found.latent_bits)
+    assert torch.equal(expected.side_bits, found.side_bits)
+
+
+@torch.no_grad()
+def test_a_grown_kernel_and_a_new_block_can_learn() -> None:
+    large = Flagship(LARGER)
+    fill(large, stored(TINY), SOURCE)
+    with torch.enable_grad():
+        large(torch.rand(1, 64, 64, 3), torch.tensor([7])).picture.square().sum().backward()
+    parameters = dict(large.named_parameters())
+    rim = parameters["synthesis.fine.0.depthwise.weight"].grad[:, :, 0]  # type: ignore[index]
+    assert rim.abs().max() > 0
+    assert parameters["synthesis.coarse.2.project.weight"].grad.abs().max() > 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (replace(TINY, latent=16), "is .* is needed"),
+        (replace(TINY, context_steps=4), "it has no mean_net.step_in.2"),
+    ],
+    ids=["another latent", "more context steps"],
+)
+def test_what_cannot_start_as_nothing_is_refused(config: NetworkConfig, reason: str) -> None:
+    with pytest.raises(OptionError, match=reason) as caught:
+        fill(Flagship(config), stored(TINY), SOURCE)
+    assert "somewhere holds another network" in str(caught.value)
+
+
+def test_a_block_without_a_place_is_left_out_with_a_warning() -> None:
+    smaller = Flagship(replace(TINY, synthesis_blocks=(0, 1)))
+    with pytest.warns(UserWarning, match="no place for synthesis.fine.0$"):
+        fill(smaller, stored(TINY), SOURCE)
+    expected = stored(TINY)["synthesis.out.weight"]
+    assert torch.equal(smaller.synthesis.out.weight, expected)
+
+
+def test_a_smaller_kernel_is_refused() -> None:
+    with pytest.raises(OptionError, match="depthwise"):
+        fill(Flagship(TINY), stored(replace(TINY, synthesis_kernel=5)), SOURCE)
