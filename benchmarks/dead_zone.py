@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import bjontegaard
 import numpy as np
 import torch
 
+from narrows.compare.curves import Curve, bd_rate
 from narrows.lab.export import estimated, halve_weights
 from narrows.lab.photos import centre_crop, load_photos
 from narrows.lab.tables import fit_tables
@@ -49,8 +49,14 @@ def main() -> None:
             pixels = [picture.shape[1] * picture.shape[2] for picture in pictures]
             bpp = np.mean([bits / n for (bits, _), n in zip(measured, pixels, strict=True)])
             points.append((float(bpp), float(np.mean([psnr for _, psnr in measured]))))
-        curves[dead_zone] = np.array(points)
-        print(dead_zone, curves[dead_zone][:: QUALITIES // 2].round(3).tolist(), flush=True)
+        curves[dead_zone] = Curve(
+            coder=f"dead zone {dead_zone}",
+            label=f"dead zone {dead_zone}",
+            settings=tuple(map(float, indices)),
+            rate_bpp=tuple(bpp for bpp, _ in points),
+            quality=tuple(psnr for _, psnr in points),
+        )
+        print(dead_zone, [(round(bpp, 3), round(psnr, 3)) for bpp, psnr in points[:: QUALITIES // 2]], flush=True)
     plain, megapixels = curves[0.0], state["state"]["megapixels"]
     lines = [
         "# Default dead zone",
@@ -63,9 +69,9 @@ def main() -> None:
         "|---|---|---|---|",
     ]
     for dead_zone, curve in curves.items():
-        rate = bjontegaard.bd_rate(plain[:, 0], plain[:, 1], curve[:, 0], curve[:, 1], method="akima")
-        low, high = curve[0], curve[-1]
-        lines.append(f"| {dead_zone} | {rate:+.2f} % | {low[0]:.4f}, {low[1]:.2f} | {high[0]:.4f}, {high[1]:.2f} |")
+        rate = bd_rate(plain, curve).value
+        cells = " | ".join(f"{curve.rate_bpp[end]:.4f}, {curve.quality[end]:.2f}" for end in (0, -1))
+        lines.append(f"| {dead_zone} | {'-' if rate is None else f'{rate:+.2f} %'} | {cells} |")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

@@ -14,7 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from measure import Curve, bd_rate
+from narrows.compare.curves import Curve, bd_rate
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 
@@ -51,10 +51,11 @@ def read_history(logs: list[Path]) -> History:
 
 
 def curve_of(points: list[tuple[int, float, float]]) -> Curve:
-    import numpy as np
-
-    points = sorted(points)
-    return np.array([bpp for _, bpp, _ in points]), np.array([psnr for _, _, psnr in points])
+    """The curve of one evaluation from (quality index, bpp, PSNR in dB)."""
+    settings, rates, qualities = zip(*sorted(points), strict=True)
+    return Curve(
+        coder="network", label="the network", settings=tuple(map(float, settings)), rate_bpp=rates, quality=qualities
+    )
 
 
 def main() -> None:
@@ -84,8 +85,9 @@ def main() -> None:
     for megapixels, points in sorted(history.curves.items()):
         points = sorted(points)
         cells = " | ".join(f"{b:.4f}, {p:.2f}" for _, b, p in (points[0], points[len(points) // 2], points[-1]))
-        gained = bd_rate(curve_of(points), last)
-        lines.append(f"| {megapixels:.0f} | {history.hours[megapixels]:.2f} | {cells} | {gained:+.1f} % |")
+        gained = bd_rate(curve_of(points), last).value
+        since = "-" if gained is None else f"{gained:+.1f} %"
+        lines.append(f"| {megapixels:.0f} | {history.hours[megapixels]:.2f} | {cells} | {since} |")
     lines += [
         "",
         f"Speed while training, median over rows of 20 steps: {statistics.median(history.speeds):.2f} megapixels/s "

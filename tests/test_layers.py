@@ -55,6 +55,7 @@ STANDARD_ONLY = {  # part -> the parts of narrows that it may import, beside the
 }
 
 ALLOWED = {
+    ("cli.compare", "compare"): "`narrows compare` is a door too",
     ("cli.lab", "lab"): "`narrows lab` is a door: it imports the laboratory by name, only when somebody goes in",
 }
 """(module, imported part) -> why this one upward import is right."""

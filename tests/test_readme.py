@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 
+import comparisons
 import pytest
-from measure import Point, append_points
-from opponents import OPPONENTS
-from readme_table import BEGIN, END, table, with_table
+from results import BEGIN, END, SETS, table, with_table
+
+from narrows import profiles
+from narrows.compare.analysis import analyse
+from narrows.compare.summary import read_summary, summarise
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,12 +25,12 @@ def setup_commands() -> list[str]:
 
 
 def test_there_are_two_setup_commands_of_one_line() -> None:
-    first_look, tests = setup_commands()
-    assert "\n" not in first_look
+    main_job, tests = setup_commands()
+    assert "\n" not in main_job
     assert "\n" not in tests
-    assert first_look.endswith("python benchmarks/first_look.py")
+    assert main_job.endswith("narrows compare --sample")
     assert tests.endswith("python -m pytest")
-    assert all(" -c constraints.txt " in command for command in (first_look, tests))
+    assert all(" -c constraints.txt " in command for command in (main_job, tests))
 
 
 def test_ci_runs_the_test_command_last() -> None:
@@ -39,32 +44,30 @@ def test_links_lead_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_the_table_is_what_the_points_give() -> None:
-    if not (ROOT / "src" / "narrows" / "profiles" / "DEFAULT").is_file():
-        pytest.skip("no profile is shipped yet")
+def test_the_table_is_what_the_summaries_give() -> None:
     assert with_table(README, table(ROOT / "docs" / "results")) == README
 
 
-def test_a_table_has_a_row_for_every_opponent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("readme_table.narrows_version", lambda profile, effort: "narrows now")
-    for codec, version, factor in [(o.name, o.version, 2.0) for o in OPPONENTS] + [("narrows", "narrows now", 1.0)]:
-        qualities = next((o.qualities for o in OPPONENTS if o.name == codec), tuple(range(14)))
-        steps = [
-            Point(
-                codec=codec,
-                version=version,
-                quality=quality,
-                picture="one",
-                width=100,
-                height=100,
-                bytes=round(factor * 100 * 1.3**step),
-                psnr_db=26.0 + step,
-            )
-            for step, quality in enumerate(qualities)
-        ]
-        append_points(tmp_path / f"kodak_{'points' if codec == 'narrows' else 'opponents'}.csv", steps)
+@pytest.mark.parametrize("name", SETS)
+def test_the_published_figures_are_of_the_shipped_profile(name: str) -> None:
+    summary = read_summary(ROOT / "docs" / "results" / name / "summary.json")
+    digest = hashlib.sha256((profiles.find("default") / profiles.MANIFEST).read_bytes()).hexdigest()
+    [ours] = [coder for coder in summary["coders"] if coder["name"] == "narrows"]
+    assert f"profile {digest[:8]} effort 5" in ours["version"]
+
+
+def test_a_table_has_a_row_for_every_opponent(tmp_path: Path) -> None:
+    comparison = comparisons.comparison({"narrows": 1.0, "jpeg420": 2.0, "avif420": 1.25})
+    (tmp_path / "kodak").mkdir()
+    (tmp_path / "kodak" / "summary.json").write_text(json.dumps(summarise(comparison, analyse(comparison))))
     text = with_table(f"# Title\n\n{BEGIN}\nold\n{END}\n\n## More\n", table(tmp_path))
-    assert text.count("-50.0 % (-50.0 %)") == len(OPPONENTS)
+    rows = [line for line in text.splitlines() if line.startswith(("| JPEG", "| AVIF"))]
+    assert ["-50.0 %" in rows[0], "-20.0 %" in rows[1]] == [True, True]
+    assert "| Kodak |" in text and "photos_valid" not in text
     assert "old" not in text
     assert text.startswith("# Title")
     assert text.endswith("## More\n")
+
+
+def test_no_table_without_summaries(tmp_path: Path) -> None:
+    assert "Not measured yet" in table(tmp_path)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from narrows.cli.extras import explained
+
 _NEEDED = ("torch", "lightning_fabric", "lightning", "onnx")  # what the extra [lab] installs
 
 
@@ -23,21 +25,14 @@ class LabGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
-            raise _explained(error) from error
+            raise explained(error, "lab", _NEEDED) from error
 
     def _loaded(self) -> dict[str, click.Command]:
         try:
             commands: tuple[click.Command, ...] = import_module("narrows.lab.cli").COMMANDS
         except ModuleNotFoundError as error:
-            raise _explained(error) from error
+            raise explained(error, "lab", _NEEDED) from error
         return {command.name: command for command in commands if command.name}
-
-
-def _explained(error: ModuleNotFoundError) -> Exception:
-    """What to do, if the missing module is one of the laboratory's; else the error itself."""
-    if (error.name or "").split(".")[0] not in _NEEDED:
-        return error
-    return click.ClickException(f'lab: needs {error.name}, which is not installed; run: pip install "narrows[lab]"')
 
 
 @click.group(

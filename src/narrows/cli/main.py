@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from narrows import __version__, container, profiles
+from narrows.cli.compare import compare
 from narrows.cli.decode import decode
 from narrows.cli.encode import encode
 from narrows.cli.failures import exit_code, report, warnings_as_lines
@@ -70,5 +71,5 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (encode, decode, info, verify, lab):
+for _command in (encode, decode, info, verify, compare, lab):
     commands.add_command(_command)
