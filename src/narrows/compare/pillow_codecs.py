@@ -253,9 +253,9 @@ PILLOW_CODECS = (
         name="jxl",
         label="JPEG XL",
         family="jxl",
-        options="effort 7",
+        options="effort 7; below quality 20 libjxl itself codes a picture of half the size",
         format="JXL",
-        # Below 20 libjxl codes a picture of half the size, which loses several decibels at once.
+        # Hence only one setting there: several decibels are lost at once.
         settings=(8.0, 20.0, 30.0, 42.0, 55.0, 70.0, 80.0, 88.0, 93.0, 96.0),
         range=SettingRange(low=0, high=99.5, step=0.5),  # 100 is lossless
         save=_jxl,

@@ -40,8 +40,8 @@ def percent(value: float | None) -> str:
 
 
 def plain(value: float) -> str:
-    """A setting or a level as short as it is: 50, 0.25."""
-    return f"{value:g}".replace("-", _MINUS)
+    """A setting or a level as short as it is, to a thousandth: 50, 0.25."""
+    return f"{round(value, 3):g}".replace("-", _MINUS)
 
 
 def digits(value: float, meaning: int = 3) -> str:
