@@ -20,6 +20,7 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from narrows.compare.markdown import readme_table
 from narrows.compare.summary import read_summary
@@ -87,10 +88,44 @@ def table(results: Path) -> str:
             f"BD-rate of the mean curves over their whole overlap{brackets}; bytes are those of files on disk, PSNR "
             f"that of the pictures decoded from them. Made by `python benchmarks/results.py`: {made}.",
             "",
+            other_metrics(summaries),
+            "",
+            speed(summaries[first]),
+            "",
             f"![Bytes at equal quality on {SETS[first][0]}](docs/results/{first}/figures/relative-psnr.png)",
             "",
             "",
         ]
+    )
+
+
+def other_metrics(summaries: dict[str, dict[str, Any]], rival: str = "avif420") -> str:
+    """The BD-rates against one opponent by the metrics that do not decide, as a sentence; "" if it was left out."""
+    by_metric: dict[str, list[str]] = {}
+    label = ""
+    for summary in summaries.values():
+        for metric in summary["analysis"]["metrics"][1:]:
+            for pair in metric["pairs"]:
+                if pair["opponent"] == rival and pair["rate"]["value"] is not None:
+                    label = pair["label"]
+                    by_metric.setdefault(metric["label"], []).append(f"{pair['rate']['value']:+.1f} %")
+    values = "; ".join(f"{metric} {' and '.join(rates)}" for metric, rates in by_metric.items())
+    return f"Against {label} by other metrics, in the same order: {values}." if values else ""
+
+
+def speed(summary: dict[str, Any], rival: str = "avif420") -> str:
+    """How fast the judged coder and one opponent were, as a sentence; "" if either was not timed."""
+    measured = summary["speed"] or {"speeds": []}
+    found = {row["coder"]: row for row in measured["speeds"]}
+    judged = summary["analysis"]["judged"]
+    if judged not in found or rival not in found:
+        return ""
+    ours, theirs = found[judged], found[rival]
+    label = next(coder["label"] for coder in summary["coders"] if coder["name"] == rival)
+    return (
+        f"On {measured['threads']} cores ({measured['processor']}) encoding runs at {ours['encode_mps']:.1f} megapixels/s, "
+        f"{label} at {theirs['encode_mps']:.1f}; decoding at {ours['decode_mps']:.1f}, {label} at "
+        f"{theirs['decode_mps']:.0f}."
     )
 
 
