@@ -9,7 +9,7 @@ import click
 
 from narrows.cli.extras import explained
 
-_NEEDED = ("torch", "lightning_fabric", "lightning", "onnx")  # what the extra [lab] installs
+_NEEDED = ("torch", "lightning_fabric", "lightning", "onnx", "pooch")  # what the extra [lab] installs
 
 
 class LabGroup(click.Group):
