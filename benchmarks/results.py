@@ -123,8 +123,8 @@ def speed(summary: dict[str, Any], rival: str = "avif420") -> str:
     ours, theirs = found[judged], found[rival]
     label = next(coder["label"] for coder in summary["coders"] if coder["name"] == rival)
     return (
-        f"On {measured['threads']} cores ({measured['processor']}) encoding runs at {ours['encode_mps']:.1f} megapixels/s, "
-        f"{label} at {theirs['encode_mps']:.1f}; decoding at {ours['decode_mps']:.1f}, {label} at "
+        f"On {measured['threads']} cores ({measured['processor']}) encoding runs at {ours['encode_mps']:.1f} "
+        f"megapixels/s, {label} at {theirs['encode_mps']:.1f}; decoding at {ours['decode_mps']:.1f}, {label} at "
         f"{theirs['decode_mps']:.0f}."
     )
 

@@ -45,7 +45,7 @@ def write_mnist(folder: Path, *, packed: bool = True) -> Path:
 
 
 def emnist_files(train: int = 40, test: int = 12) -> dict[str, bytes]:
-    """The idx files of EMNIST-Balanced, packed, by their names: pictures as `characters`, rows and columns exchanged."""
+    """The idx files of EMNIST-Balanced, packed, by their names: `characters` with rows and columns exchanged."""
     files = {}
     for seed, (part, count) in enumerate((("train", train), ("test", test))):
         images, labels = characters(count, seed)

@@ -43,7 +43,11 @@ LAYERS = {
     "lab": 5,
 }
 
-HOMES = {"torch": "lab", "lightning": "lab", "onnx": "lab", "pooch": "lab", "onnxruntime": "runtime", "constriction": "entropy"}
+HOMES = {
+    **dict.fromkeys(("torch", "lightning", "onnx", "pooch"), "lab"),
+    "onnxruntime": "runtime",
+    "constriction": "entropy",
+}
 """Packages that one part of narrows alone may import."""
 
 STANDARD_ONLY = {  # part -> the parts of narrows that it may import, beside the standard library

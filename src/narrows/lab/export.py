@@ -63,6 +63,14 @@ def export(
         "table_samples": samples,
     }
     store, graphs = _graphs(network, tables)
+    return write_profile(destination, store, graphs, _manifest(network.config, version, dead_zone, record))
+
+
+def write_profile(destination: Path, store: WeightStore, graphs: dict[str, Graph], manifest: dict[str, Any]) -> Path:
+    """Write weights, graphs and manifest beside the new folder `destination`, then rename; returns it.
+
+    `graphs` are named by their files; `manifest` has every key but "files".
+    """
     fresh = destination.with_name(destination.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -72,10 +80,9 @@ def export(
     for name, graph in graphs.items():
         onnx.save(graph.model(offsets), fresh / name)
         onnx.checker.check_model(str(fresh / name))
-    manifest = _manifest(network.config, version, dead_zone, record)
     files = sorted(path for path in fresh.iterdir())
-    manifest["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    (fresh / "manifest.json").write_bytes(canonical_json(manifest))
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (fresh / "manifest.json").write_bytes(canonical_json(manifest | {"files": hashes}))
     fresh.rename(destination)
     return destination
 
