@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pictures import photo_like
@@ -142,6 +144,23 @@ def test_a_file_where_the_folder_should_be(folder: Path, capfd: pytest.CaptureFi
     assert (folder / "report").read_text() == "mine"
     assert narrows(["compare", "photos", *ENOUGH, "-o", "report/below"]) == 1
     assert "cannot be written" in capfd.readouterr().err
+
+
+def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    write = Path.write_text
+
+    def full(path: Path, text: str, *arguments: Any, **options: Any) -> int:
+        if path.name != "report.md.new":
+            return write(path, text, *arguments, **options)
+        write(path, text[:100], *arguments, **options)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert narrows(["compare", "photos", *ENOUGH]) == 1
+    said = capfd.readouterr().err
+    assert said.startswith("narrows: report: cannot be written: No space left on device; what was measured is kept")
+    assert not list((folder / "report").glob("report.md*"))
+    assert len(points(folder / "report")) == 16
 
 
 def test_the_summary_as_json(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ from narrows.compare.canvas import BROAD, NARROW, WIDE, WIDER
 from narrows.compare.charts import speed_figure
 from narrows.compare.crops import DIFFERENCE_GAIN, PLACE_RULE, rival_of
 from narrows.compare.figures import Line, lines_of, rate_figure, relative_figure
+from narrows.compare.files import write_whole
 from narrows.compare.metrics import METRICS
 from narrows.compare.palette import DARK, LIGHT, Style, css_variables, styles
 from narrows.compare.per_metric import MetricAnalysis
@@ -88,10 +89,7 @@ def write_report(
     folder: str | os.PathLike[str], comparison: Comparison, analysis: Analysis, crops: Sequence[CropRow]
 ) -> Path:
     """Write report.html into an existing folder, beside it first and then renamed; its path. OSError from the disk."""
-    path = Path(folder) / "report.html"
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(render(comparison, analysis, crops), encoding="utf-8")
-    return partial.replace(path)
+    return write_whole(Path(folder) / "report.html", render(comparison, analysis, crops))
 
 
 def render(comparison: Comparison, analysis: Analysis, crops: Sequence[CropRow]) -> str:

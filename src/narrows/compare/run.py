@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,7 @@ from narrows.compare import codecs, published
 from narrows.compare.analysis import Analysis, analyse
 from narrows.compare.crops import CROP_CODERS, TARGET_BPP, choose_pictures, make_crops
 from narrows.compare.figures import write_figures
+from narrows.compare.files import write_whole
 from narrows.compare.markdown import report_md
 from narrows.compare.pictures import PictureSet, find_pictures
 from narrows.compare.records import Comparison, CropRow, Speed, SpeedReport
@@ -113,6 +115,11 @@ def run(inputs: Sequence[Path] | None, plan: Plan, *, say: Say, progress: bool =
     """
     names = plan.names()
     _writable(plan.folder)
+    with _in_folder(plan.folder):
+        return _run(inputs, names, plan, say, progress)
+
+
+def _run(inputs: Sequence[Path] | None, names: Sequence[str], plan: Plan, say: Say, progress: bool) -> Result:
     curves = published.read_published(plan.published) if plan.published else ()
     drawn = published.choose_drawn(curves, plan.curves)
     files: Sequence[Path] = [write_sample(plan.folder)] if inputs is None else inputs
@@ -173,6 +180,18 @@ def _writable(folder: Path) -> None:
         raise OSError(error.errno, f"cannot be written: {reason}; name another folder with -o", str(folder)) from error
 
 
+@contextmanager
+def _in_folder(folder: Path) -> Iterator[None]:
+    """A disk that is full says so without a name, since a file that is open has none; here it gets the folder's."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        reason = f"cannot be written: {error.strerror}; what was measured is kept, the same command goes on from there"
+        raise OSError(error.errno, reason, str(folder)) from error
+
+
 def _survey(pictures: PictureSet, names: Sequence[str], plan: Plan, progress: bool) -> Survey:
     with tqdm(desc="files", unit="file", disable=not progress, smoothing=0.02) as bar:
 
@@ -214,7 +233,7 @@ def _speed(surveyed: Survey, plan: Plan, progress: bool) -> SpeedReport:
         report = measure_speed(
             surveyed.pictures, names, surveyed.points, threads=plan.threads, effort=plan.effort, progress=advance
         )
-    _replace(path, _json({"about": about, "report": plain(asdict(report))}))
+    write_whole(path, _json({"about": about, "report": plain(asdict(report))}))
     return report
 
 
@@ -233,19 +252,12 @@ def _crops(surveyed: Survey, comparison: Comparison, analysis: Analysis, plan: P
 
 
 def _write(folder: Path, comparison: Comparison, analysis: Analysis, crops: tuple[CropRow, ...]) -> Path:
-    _replace(folder / "summary.json", _json(summarise(comparison, analysis)))
+    write_whole(folder / "summary.json", _json(summarise(comparison, analysis)))
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
     write_figures(figures, comparison, analysis)
-    _replace(folder / "report.md", report_md(comparison, analysis, figures="figures/"))
+    write_whole(folder / "report.md", report_md(comparison, analysis, figures="figures/"))
     return write_report(folder, comparison, analysis, crops)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a whole file or none."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 def _json(value: Mapping[str, Any]) -> str:
