@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +196,21 @@ def test_estimates_are_code_lengths_of_the_tables(profile: Path) -> None:
     cheap, _ = estimated(network, tables, flat, TINY.qualities - 1, 0.0)
     dear, _ = estimated(network, tables, noise, TINY.qualities - 1, 0.0)
     assert 0 < cheap < dear
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+def test_a_terminated_run_is_saved(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "narrows", "lab", "train", "tiny", "--photos", photos, "-o", folder]
+    budget = ["--steps", "100000", "--batch", "1", "--crop", "64", "--accelerator", "cpu", "--quiet"]
+    with subprocess.Popen([*map(str, command), *budget], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        log = folder / "log.csv"
+        while process.poll() is None and not (log.exists() and log.read_text().count("train,") >= 2):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors.decode()
+    assert load_run(folder)[1]["state"]["step"] >= 40
 
 
 def test_training_goes_on_from_a_profile(profile: Path, photos: Path, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import json
 import math
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,7 +99,8 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
     """Train to the end of the budget; returns the run's folder with checkpoint/, log.csv and config.json.
 
     `resume` goes on from the run's own checkpoint, optimiser included; `start` begins from the weights of a profile or
-    of another run. Interrupting saves a checkpoint. OptionError if the folder holds another run or nothing to resume.
+    of another run. Interrupting (SIGINT, SIGTERM) saves a checkpoint. OptionError if the folder holds another run or
+    nothing to resume.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -156,7 +159,7 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
     )
     saved = evaluated = state.seconds
     try:
-        for step in updates(fabric, network, raw, wrapped, training, ema, config, state):
+        for step in interruptible(updates(fabric, network, raw, wrapped, training, ema, config, state)):
             bar.n = min(100, round(100 * config.progress(state.step, state.seconds)))
             bar.set_postfix_str(
                 f"step {state.step}, {state.megapixels:.0f} MP, {step['megapixels_per_second']:.2f} MP/s"
@@ -173,6 +176,18 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
         bar.close()
     _log_evaluation(log, fabric, raw, ema, held_out, state)
     return config.run
+
+
+def interruptible(steps: Iterator[dict[str, float]]) -> Iterator[dict[str, float]]:
+    """The same steps, during which SIGTERM, as machines are taken away, interrupts like Ctrl-C; in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield from steps
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield from steps
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def updates(fabric: Fabric, network: Any, raw: Flagship, optimizers: list[Any], photos: Photos, ema: dict[str, Tensor],
