@@ -11,8 +11,9 @@ import click
 import pytest
 
 from narrows.cli.files import check_writable, write_whole
-from narrows.cli.jobs import NARROWS_SUFFIXES, PICTURE_SUFFIXES, Job, find_jobs, plan_outputs
+from narrows.cli.jobs import NARROWS_SUFFIXES, Job, find_jobs, plan_outputs
 from narrows.errors import OptionError, PictureError
+from narrows.inputs import PICTURE_SUFFIXES
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX system")
 

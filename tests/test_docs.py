@@ -19,10 +19,10 @@ from PIL import Image
 import narrows
 from narrows import profiles
 from narrows.cli.failures import ExitCode
-from narrows.cli.jobs import PICTURE_SUFFIXES
 from narrows.cli.main import commands
 from narrows.cli.saving import SUFFIXES
 from narrows.errors import ProfileError
+from narrows.inputs import PICTURE_SUFFIXES
 
 DOCS = Path(__file__).parent.parent / "docs"
 CLI = (DOCS / "cli.md").read_text(encoding="utf-8")

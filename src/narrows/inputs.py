@@ -1,4 +1,4 @@
-"""A narrows file from wherever the caller has it: bytes, a path or an open file."""
+"""A narrows file from wherever the caller has it: bytes, a path or an open file; and which files are pictures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from narrows.errors import LimitError, NarrowsError, OptionError
 from narrows.limits import Limits
 
 Source: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
+
+PICTURE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".dib", ".gif"),
+    *(".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".tga", ".ico", ".qoi", ".mpo", ".pcx"),
+)
+"""What counts as a picture in a folder. A file that is named itself may be called anything."""
 
 
 def read_source(source: Source, limits: Limits) -> bytes:

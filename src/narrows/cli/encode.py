@@ -10,7 +10,8 @@ from narrows.cli import options
 from narrows.cli.batch import Manner, Progress, Result, run_jobs
 from narrows.cli.codecs import Codecs
 from narrows.cli.failures import silence_warnings
-from narrows.cli.jobs import NARROWS_SUFFIXES, PICTURE_SUFFIXES, Job, find_jobs, plan_outputs
+from narrows.cli.jobs import NARROWS_SUFFIXES, Job, find_jobs, plan_outputs
+from narrows.inputs import PICTURE_SUFFIXES
 from narrows.limits import Limits
 
 

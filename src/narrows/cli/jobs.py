@@ -16,11 +16,6 @@ from narrows.limits import Limits
 
 STANDARD = "-"
 NARROWS_SUFFIXES = (".nrws",)
-PICTURE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".dib", ".gif"),
-    *(".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".tga", ".ico", ".qoi", ".mpo", ".pcx"),
-)
-"""What counts as a picture in a folder. A file that is named itself may be called anything."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,14 +21,12 @@ from PIL import Image, ImageOps
 
 from narrows.compare.records import PictureRecord, Pixels
 from narrows.errors import ConversionWarning, NarrowsError, PictureError
+from narrows.inputs import PICTURE_SUFFIXES
 from narrows.limits import Limits
 from narrows.pixels import Picture, read_picture, to_image
 
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .webp .avif .tif .tiff .bmp .dib .gif .jp2 .j2k .jxl".split()
-    + ".ppm .pgm .pbm .pnm .pfm .tga .ico .qoi .mpo .pcx".split()
-)
-"""What counts as a picture in a folder. A file that is named itself may be called anything."""
+SUFFIXES = frozenset({*PICTURE_SUFFIXES, ".jxl"})
+"""What counts as a picture in a folder: with the comparison's packages Pillow reads JPEG XL too."""
 
 _WHITE = 255
 _DIGEST_LETTERS = 16

@@ -144,10 +144,10 @@ def _run(inputs: Sequence[Path] | None, names: Sequence[str], plan: Plan, say: S
         missing=surveyed.missing,
         versions=_versions(),
     )
-    analyse(comparison)  # what is wrong with the points is said before minutes are spent on speed
+    analysis = analyse(comparison)  # what is wrong with the points is said before minutes are spent on speed
     if plan.speed:
         comparison = replace(comparison, speed=_speed(surveyed, plan, progress))
-    analysis = analyse(comparison)
+        analysis = analyse(comparison)
     crops = _crops(surveyed, comparison, analysis, plan, say) if plan.crops else ()
     return Result(
         comparison=comparison,

@@ -40,6 +40,11 @@ class StudyGraphs:
     def geometry(self) -> Geometry:
         return self.network.geometry
 
+    @property
+    def _grid(self) -> list[int | str]:
+        """The shape of latents, symbols and rows."""
+        return [1, self.geometry.latent, "rows", "columns"]
+
     def all(self, store: WeightStore) -> dict[str, Graph]:
         """Each graph by its file's name; their weights and tables go into `store`."""
         return {
@@ -63,42 +68,40 @@ class StudyGraphs:
         if geometry.cell is not None:
             y = _onto_grid(g, y, grid, geometry.latent)
         y = g.op("Mul", y, g.of_quality("steps.gain", self.steps.gain, quality))
-        g.output(y, "y", TensorProto.FLOAT, [1, geometry.latent, "rows", "columns"])
+        g.output(y, "y", TensorProto.FLOAT, self._grid)
         return g
 
     def quantise(self, store: WeightStore) -> Graph:
         g = Graph("quantise", store)
-        y = g.input("y", TensorProto.FLOAT, [1, self.geometry.latent, "rows", "columns"])
+        y = g.input("y", TensorProto.FLOAT, self._grid)
         quality = g.input("quality", TensorProto.INT64, [1])
         level = g.op("Round", g.op("Sub", y, g.of_quality("steps.mean", self.steps.mean, quality)))
         level = g.clip(level, -ESCAPE_LIMIT, ESCAPE_LIMIT)
         level = g.op("Mul", level, g.of_quality("steps.coded", self.tables.coded.astype(np.uint8), quality))
-        shape: list[int | str] = [1, self.geometry.latent, "rows", "columns"]
-        g.output(g.cast(level, TensorProto.INT32), "symbols", TensorProto.INT32, shape)
-        g.output(self._rows(g, y, quality), "rows", TensorProto.UINT8, shape)
+        g.output(g.cast(level, TensorProto.INT32), "symbols", TensorProto.INT32, self._grid)
+        g.output(self._rows(g, y, quality), "rows", TensorProto.UINT8, self._grid)
         return g
 
     def scales(self, store: WeightStore) -> Graph:
         g = Graph("scales.0", store)
-        symbols = g.input("symbols", TensorProto.INT32, [1, self.geometry.latent, "rows", "columns"])
+        symbols = g.input("symbols", TensorProto.INT32, self._grid)
         quality = g.input("quality", TensorProto.INT64, [1])
-        shape: list[int | str] = [1, self.geometry.latent, "rows", "columns"]
-        g.output(self._rows(g, symbols, quality), "rows", TensorProto.UINT8, shape)
+        g.output(self._rows(g, symbols, quality), "rows", TensorProto.UINT8, self._grid)
         return g
 
     def dequantise(self, store: WeightStore) -> Graph:
         g = Graph("dequantise", store)
-        symbols = g.input("symbols", TensorProto.INT32, [1, self.geometry.latent, "rows", "columns"])
+        symbols = g.input("symbols", TensorProto.INT32, self._grid)
         quality = g.input("quality", TensorProto.INT64, [1])
         value = g.op("Add", g.cast(symbols, TensorProto.FLOAT), g.of_quality("steps.mean", self.steps.mean, quality))
         y_hat = g.op("Div", value, g.of_quality("steps.gain", self.steps.gain, quality))
-        g.output(y_hat, "y_hat", TensorProto.FLOAT, [1, self.geometry.latent, "rows", "columns"])
+        g.output(y_hat, "y_hat", TensorProto.FLOAT, self._grid)
         return g
 
     def synthesis(self, store: WeightStore) -> Graph:
         g = Graph("synthesis", store)
         geometry = self.geometry
-        y_hat = g.input("y_hat", TensorProto.FLOAT, [1, geometry.latent, "rows", "columns"])
+        y_hat = g.input("y_hat", TensorProto.FLOAT, self._grid)
         x = y_hat
         if geometry.cell is not None:
             x = g.op("Transpose", y_hat, perm=[0, 2, 3, 1])
