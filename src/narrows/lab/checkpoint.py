@@ -26,10 +26,34 @@ def save_checkpoint(
 ) -> None:
     """Write `folder` beside itself and swap it in, so that a killed run leaves the old state or the new one."""
     tensors: dict[str, Tensor] = {f"network.{name}": value for name, value in network.named_parameters()}
+    tensors |= {f"buffer.{name}": value for name, value in stored_buffers(network)}
     tensors |= {f"ema.{name}": value for name, value in ema.items()}
     for index, optimizer in enumerate(optimizers):
         for number, values in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{number}.{key}": torch.as_tensor(value) for key, value in values.items()}
+    _replace(folder, tensors, state)
+
+
+def stored_buffers(network: nn.Module) -> list[tuple[str, Tensor]]:
+    """The buffers that training changes, such as a batch norm's running means; constants are not among them."""
+    stored = network.state_dict().keys()
+    return [(name, value) for name, value in network.named_buffers() if name in stored]
+
+
+def save_tensors(folder: Path, network: nn.Module) -> None:
+    """Write the weights and buffers of a network alone, in the same way."""
+    _replace(folder, dict(network.state_dict()), {})
+
+
+def load_tensors(folder: Path, network: nn.Module) -> None:
+    """Fill the network with what save_tensors wrote. OptionError if it does not fit."""
+    try:
+        network.load_state_dict(read_tensors(folder))
+    except RuntimeError as error:
+        raise OptionError(f"the weights in {folder} are of another network: {error}") from error
+
+
+def _replace(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -53,19 +77,29 @@ def load_checkpoint(
         with torch.no_grad():
             for name, parameter in network.named_parameters():
                 parameter.copy_(tensors[f"network.{name}"])
+            for name, value in stored_buffers(network):
+                value.copy_(tensors[f"buffer.{name}"])
             for name, value in ema.items():
                 value.copy_(tensors[f"ema.{name}"])
     except (KeyError, RuntimeError) as error:
         raise OptionError(f"the checkpoint in {folder} is of another network: {error}") from error
     for index, optimizer in enumerate(optimizers):
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         prefix = f"optimizer.{index}."
         entries: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith(prefix):
                 number, key = name[len(prefix) :].split(".", 1)
-                entries.setdefault(int(number), {})[key] = value
+                entries.setdefault(int(number), {})[key] = _laid_out(value, parameters[int(number)])
         optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
     return state
+
+
+def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:
+    """The value in the order in memory that the parameter has: fused optimisers walk through both side by side."""
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
 def settled(folder: Path) -> Path:

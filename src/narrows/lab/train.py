@@ -1,38 +1,30 @@
-"""The one training loop: CPU, one GPU, or several processes under torchrun, by Lightning Fabric."""
+"""The flagship's training: photographs, all rates in one network, on the one loop (loop.py)."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import math
-import signal
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from narrows.errors import OptionError
-from narrows.lab.checkpoint import load_checkpoint, read_state, read_tensors, save_checkpoint
+from narrows.lab.checkpoint import read_state, read_tensors
 from narrows.lab.grow import fill
+from narrows.lab.loop import check_folder, run_loop, start_fabric
 from narrows.lab.network import Flagship, NetworkConfig, kilo_macs_per_pixel, parameter_count
 from narrows.lab.optimizer import build_optimizers, rate_factor
 from narrows.lab.photos import CropConfig, Photos, centre_crop, draw_batch, load_photos
+from narrows.lab.task import Evaluation, LoopConfig, RunState
 
 EVALUATION_QUALITIES = 8
 EVALUATION_PHOTOS = 24
-LOG_FIELDS = (
-    "kind", "step", "seconds", "megapixels", "megapixels_per_second", "learning_rate", "loss", "gradient_norm",
-    "skipped", "quality", "bpp", "psnr_db",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,27 +50,17 @@ class TrainConfig:
     photo_limit: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.minutes is None) == (self.steps is None):
-            raise OptionError("give either minutes or steps as the budget")
-        if (self.minutes or self.steps or 0) <= 0:
-            raise OptionError("the budget must be positive")
+        self.loop()
         if self.batch < 1 or self.crop < 64 or self.crop % 64:
             raise OptionError(f"batch must be at least 1 and crop a multiple of 64, not {self.batch} and {self.crop}")
 
-    def progress(self, step: int, seconds: float) -> float:
-        """The part of the budget that is spent."""
-        return step / self.steps if self.steps else seconds / (60 * (self.minutes or 1))
-
-
-@dataclass(kw_only=True)
-class RunState:
-    """What a checkpoint remembers besides tensors."""
-
-    step: int = 0
-    seconds: float = 0.0
-    megapixels: float = 0.0
-    skipped: int = 0
-    start: str = "linear"
+    def loop(self) -> LoopConfig:
+        """What the loop has to know of it. OptionError for a budget that makes no sense."""
+        return LoopConfig(
+            run=self.run, minutes=self.minutes, steps=self.steps, seed=self.seed, max_norm=self.max_norm,
+            ema_decay=self.ema_decay, threads=self.threads, accelerator=self.accelerator, processes=self.processes,
+            save_minutes=self.save_minutes, evaluate_minutes=self.evaluate_minutes,
+        )  # fmt: skip
 
 
 def rate_distortion_loss(network: torch.nn.Module, lambdas: Tensor, x: Tensor, quality: Tensor) -> Tensor:
@@ -94,6 +76,48 @@ def rate_distortion_loss(network: torch.nn.Module, lambdas: Tensor, x: Tensor, q
     return loss
 
 
+class FlagshipTask:
+    """The flagship and its photographs as the loop wants them; a loop.Task."""
+
+    columns = ("quality", "bpp", "psnr_db")
+
+    def __init__(self, network: Flagship, config: TrainConfig, training: Photos, held_out: Photos) -> None:
+        self.name = network.config.name
+        self.network = network
+        self.optimizers = build_optimizers(network, config.matrix_rate, config.rate)
+        self.rates = (config.matrix_rate, config.rate)
+        self.megapixels = config.batch * config.crop**2 / 1e6
+        self.record = {"network": dataclasses.asdict(network.config)}
+        self._batch, self._crop = config.batch, CropConfig(size=config.crop)
+        self._training, self._held_out = training, held_out
+        self._lambdas = network.config.lambdas()
+
+    def restore(self, record: Mapping[str, Any]) -> None:
+        """Nothing to take back: batches are functions of the step."""
+
+    def to(self, device: torch.device) -> None:
+        self._training, self._held_out = self._training.to(device), self._held_out.to(device)
+        self._lambdas = self._lambdas.to(device)
+
+    def rate_factor(self, progress: float, step: int) -> float:
+        return rate_factor(progress, step)
+
+    def loss(self, network: nn.Module, step: int, seed: int) -> Tensor:
+        x = draw_batch(self._training, self._batch, self._crop, seed)
+        quality = stratified_qualities(self._batch, self.network.config.qualities)
+        return rate_distortion_loss(network, self._lambdas, x, quality.to(x.device))
+
+    def evaluate(self, state: RunState) -> Evaluation:
+        """A row a quality, on the held-out photographs. No score: the last weights of a run are its best."""
+        qualities = self.network.config.spread_qualities(EVALUATION_QUALITIES)
+        return Evaluation(
+            rows=[
+                {"kind": "held-out", "quality": quality, "bpp": round(bpp, 5), "psnr_db": round(psnr, 4)}
+                for quality, bpp, psnr in evaluate(self.network, self._held_out, qualities)
+            ]
+        )
+
+
 def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = False, start: Path | None = None,
           progress: bool = True) -> Path:  # fmt: skip
     """Train to the end of the budget; returns the run's folder with checkpoint/, log.csv and config.json.
@@ -102,142 +126,27 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
     of another run. Interrupting (SIGINT, SIGTERM) saves a checkpoint. OptionError if the folder holds another run or
     nothing to resume.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    fabric = Fabric(
-        accelerator=config.accelerator,
-        devices=config.processes,
-        strategy="ddp" if config.processes > 1 else "auto",
-        precision="bf16-mixed",
-    )
-    fabric.launch()
-    _check_folder(config.run, resume)
+    loop = config.loop()
+    fabric = start_fabric(loop)
+    check_folder(config.run, resume)
     torch.manual_seed(config.seed)
-    raw = Flagship(network_config)
-    optimizers = list(build_optimizers(raw, config.matrix_rate, config.rate))
-    ema = {name: parameter.detach().clone() for name, parameter in raw.named_parameters()}
-
+    network = Flagship(network_config)
     show = progress and fabric.is_global_zero
     training, held_out = load_photos(config.photos, least_side=config.crop, limit=config.photo_limit, progress=show)
-    state = RunState()
-    checkpoint = config.run / "checkpoint"
-    if resume:
-        state = RunState(**load_checkpoint(checkpoint, raw, ema, list(optimizers))["state"])
-    elif start is not None:
-        load_start(raw, start)
-        state.start = str(start.name)
-    else:
-        raw.linear_start(draw_batch(training, 128, CropConfig(size=config.crop), seed=config.seed))
-    if not resume:
-        ema = {name: parameter.detach().clone() for name, parameter in raw.named_parameters()}
-    network, *wrapped = fabric.setup(raw, *optimizers)
-    training, held_out = training.to(fabric.device), held_out.to(fabric.device)
-    ema = {name: value.to(fabric.device) for name, value in ema.items()}
-
+    if start is not None and not resume:
+        load_start(network, start)
+    elif not resume:
+        network.linear_start(draw_batch(training, 128, CropConfig(size=config.crop), seed=config.seed))
     if fabric.is_global_zero:
         config.run.mkdir(parents=True, exist_ok=True)
         (config.run / "config.json").write_text(
             json.dumps({"network": dataclasses.asdict(network_config), "train": dataclasses.asdict(config),
-                        "photographs": len(training), "held_out": len(held_out), "parameters": parameter_count(raw),
+                        "photographs": len(training), "held_out": len(held_out), "parameters": parameter_count(network),
                         "kmac_per_pixel": kilo_macs_per_pixel(network_config)}, indent=1, default=str)
         )  # fmt: skip
-
-    def save() -> None:
-        if fabric.is_global_zero:
-            save_checkpoint(
-                checkpoint, raw, ema, list(optimizers),
-                {"state": dataclasses.asdict(state), "network": dataclasses.asdict(network_config)},
-            )  # fmt: skip
-
-    log = _Log(config.run / "log.csv", fabric.is_global_zero)
-    bar = tqdm(
-        total=100,
-        desc=f"train {network_config.name}",
-        disable=None if show else True,
-        initial=round(100 * config.progress(state.step, state.seconds)),
-        bar_format="{l_bar}{bar}| {postfix}",
-    )
-    saved = evaluated = state.seconds
-    try:
-        for step in interruptible(updates(fabric, network, raw, wrapped, training, ema, config, state)):
-            bar.n = min(100, round(100 * config.progress(state.step, state.seconds)))
-            bar.set_postfix_str(
-                f"step {state.step}, {state.megapixels:.0f} MP, {step['megapixels_per_second']:.2f} MP/s"
-            )
-            log.row(kind="train", **step)
-            if state.seconds - evaluated > 60 * config.evaluate_minutes:
-                evaluated = state.seconds
-                _log_evaluation(log, fabric, raw, ema, held_out, state)
-            if state.seconds - saved > 60 * config.save_minutes:
-                saved = state.seconds
-                save()
-    finally:
-        save()
-        bar.close()
-    _log_evaluation(log, fabric, raw, ema, held_out, state)
+    task = FlagshipTask(network, config, training, held_out)
+    run_loop(fabric, task, loop, resume=resume, start=start.name if start else "linear", progress=progress)
     return config.run
-
-
-def interruptible(steps: Iterator[dict[str, float]]) -> Iterator[dict[str, float]]:
-    """The same steps, during which SIGTERM, as machines are taken away, interrupts like Ctrl-C; in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield from steps
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield from steps
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def updates(fabric: Fabric, network: Any, raw: Flagship, optimizers: list[Any], photos: Photos, ema: dict[str, Tensor],
-            config: TrainConfig, state: RunState) -> Iterator[dict[str, float]]:  # fmt: skip
-    """Update until the budget is spent; yields a row for the log every 20 steps. `state` and `ema` move along."""
-    lambdas = raw.config.lambdas().to(fabric.device)
-    crop = CropConfig(size=config.crop)
-    world, rank = fabric.world_size, fabric.global_rank
-    losses: list[Tensor] = []
-    mark, mark_megapixels, last = time.monotonic(), state.megapixels, time.monotonic()
-    network.train()
-    while config.progress(state.step, state.seconds) < 1:
-        factor = rate_factor(config.progress(state.step, state.seconds), state.step)
-        for optimizer, base in zip(optimizers, (config.matrix_rate, config.rate), strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = base * factor
-        seed = (config.seed * 1_000_003 + state.step) * world + rank
-        torch.manual_seed(seed)  # with the batch's seed, so that a resumed run repeats an unbroken one
-        x = draw_batch(photos, config.batch, crop, seed)
-        loss = rate_distortion_loss(
-            network, lambdas, x, stratified_qualities(config.batch, raw.config.qualities).to(x.device)
-        )
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        fabric.backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_norm)
-        if bool(torch.isfinite(norm)):  # the same on every rank: gradients are averaged before
-            for optimizer in optimizers:
-                optimizer.step()
-            _follow(ema, raw, min(config.ema_decay, (1 + state.step) / (10 + state.step)))
-        else:
-            state.skipped += 1
-        state.step += 1
-        state.megapixels += config.batch * world * config.crop**2 / 1e6
-        losses.append(loss.detach())
-        now = time.monotonic()
-        spent = torch.tensor(now - last, dtype=torch.float64)
-        last = now
-        # One clock for all ranks, or they would leave the loop at different steps.
-        state.seconds += float(fabric.broadcast(spent)) if world > 1 else float(spent)
-        if state.step % 20 == 0:
-            yield {
-                "step": state.step, "seconds": round(state.seconds, 1), "megapixels": round(state.megapixels, 2),
-                "megapixels_per_second": round((state.megapixels - mark_megapixels) / (now - mark), 3),
-                "learning_rate": round(factor, 5), "loss": round(float(torch.stack(losses).mean()), 4),
-                "gradient_norm": round(float(norm), 4), "skipped": state.skipped,
-            }  # fmt: skip
-            losses.clear()
-            # What the caller does between two rows (saving, evaluation) is not training time.
-            mark, mark_megapixels, last = time.monotonic(), state.megapixels, time.monotonic()
 
 
 def stratified_qualities(count: int, qualities: int) -> Tensor:
@@ -295,59 +204,3 @@ def load_run(run: Path) -> tuple[Flagship, dict[str, Any]]:
     network = Flagship(NetworkConfig.from_json(state["network"]))
     load_averaged(network, read_tensors(run / "checkpoint"), run)
     return network.eval(), state
-
-
-def _follow(ema: dict[str, Tensor], network: Flagship, decay: float) -> None:
-    with torch.no_grad():
-        names = list(ema)
-        parameters = dict(network.named_parameters())
-        torch._foreach_lerp_([ema[n] for n in names], [parameters[n].detach() for n in names], 1 - decay)
-
-
-def _log_evaluation(
-    log: _Log, fabric: Fabric, network: Flagship, ema: dict[str, Tensor], photos: Photos, state: RunState
-) -> None:
-    """Evaluate the averaged weights on the held-out photographs, on the first process."""
-    if fabric.is_global_zero:
-        parameters = dict(network.named_parameters())
-        kept = {name: parameter.detach().clone() for name, parameter in parameters.items()}
-        with torch.no_grad():
-            for name, value in ema.items():
-                parameters[name].copy_(value)
-            qualities = network.config.spread_qualities(EVALUATION_QUALITIES)
-            for quality, bpp, psnr in evaluate(network, photos, qualities):
-                log.row(
-                    kind="held-out",
-                    step=state.step,
-                    seconds=round(state.seconds, 1),
-                    megapixels=round(state.megapixels, 2),
-                    quality=quality,
-                    bpp=round(bpp, 5),
-                    psnr_db=round(psnr, 4),
-                )
-            for name, value in kept.items():
-                parameters[name].copy_(value)
-    fabric.barrier()
-
-
-class _Log:
-    """log.csv: a row every 20 steps and the held-out figures, appended, so that a resumed run goes on in it."""
-
-    def __init__(self, path: Path, active: bool) -> None:
-        self._path, self._active = path, active
-        if active and not path.exists():
-            with path.open("w", newline="") as file:
-                csv.writer(file).writerow(LOG_FIELDS)
-
-    def row(self, **values: object) -> None:
-        if self._active:
-            with self._path.open("a", newline="") as file:
-                csv.DictWriter(file, LOG_FIELDS).writerow(values)
-
-
-def _check_folder(run: Path, resume: bool) -> None:
-    exists = (run / "checkpoint").exists() or (run / "checkpoint.old").exists()
-    if resume and not exists:
-        raise OptionError(f"there is nothing to resume in {run}")
-    if not resume and exists:
-        raise OptionError(f"{run} holds a run already; go on with --resume or choose another folder")
