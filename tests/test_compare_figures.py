@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from narrows.compare.analysis import analyse
-from narrows.compare.canvas import NARROW, WIDE, WIDER, shortened
+from narrows.compare.canvas import NARROW, WIDE, WIDER, apart, shortened
 from narrows.compare.charts import picture_figure, speed_figure
 from narrows.compare.curves import Curve
-from narrows.compare.figures import Line, _apart, lines_of, rate_figure, relative_figure, write_figures
+from narrows.compare.figures import Line, lines_of, rate_figure, relative_figure, write_figures
 from narrows.compare.palette import DARK, LIGHT, Style, styles
 from narrows.compare.svg import inline_svg, svg_file
 
@@ -139,7 +139,7 @@ def test_one_coder_has_a_speed_too() -> None:
 
 @pytest.mark.parametrize("wanted", [[], [5.0], [0.0, 0.0, 0.0], [10.0, 11.0, 90.0, 91.0, 91.5], [99.0] * 30])
 def test_labels_never_stand_on_one_another(wanted: list[float]) -> None:
-    placed = _apart(wanted, 12, 0, 100)
+    placed = apart(wanted, 12, 0, 100)
     gap = min(12.0, 100 / max(len(wanted) - 1, 1))
     assert len(placed) == len(wanted)
     assert all(b - a > gap - 1e-6 for a, b in pairwise(placed))

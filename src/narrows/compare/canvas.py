@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import matplotlib as mpl
@@ -110,3 +111,19 @@ def shortened(name: str, length: int) -> str:
         return name
     head = length // 2
     return name[:head] + "…" + name[len(name) - (length - head - 1) :]
+
+
+def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Rising positions as near to `wanted` (rising) as may be, at least `gap` apart; groups are centred."""
+    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
+    groups = [[y, 1] for y in wanted]  # centre, members
+    while True:
+        for index, (below, above) in enumerate(pairwise(groups)):
+            if above[0] - below[0] < gap * (below[1] + above[1]) / 2 - 1e-9:
+                members = below[1] + above[1]
+                centre = (below[0] * below[1] + above[0] * above[1]) / members
+                half = gap * (members - 1) / 2
+                groups[index : index + 2] = [[min(max(centre, low + half), high - half), members]]
+                break
+        else:
+            return [centre + gap * (k - (n - 1) / 2) for centre, n in groups for k in range(int(n))]

@@ -14,7 +14,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from narrows.compare.analysis import Analysis
-from narrows.compare.canvas import WIDE, WIDER, Size, add_plot, look, new_figure, shortened, ticks, titles
+from narrows.compare.canvas import WIDE, WIDER, Size, add_plot, apart, look, new_figure, shortened, ticks, titles
 from narrows.compare.charts import picture_figure, speed_figure
 from narrows.compare.crops import rival_of
 from narrows.compare.curves import Curve, rate_at_quality, rising
@@ -190,7 +189,7 @@ def _names(axes: Axes, ends: Sequence[tuple[Line, float, float]], size: Size) ->
     height = size.height * axes.get_position().height
     wanted = [(height * (math.log(max(ratio, 1e-9)) - low) / (high - low), line, x) for line, x, ratio in ends]
     wanted = sorted(((min(max(y, 0), height), line, x) for y, line, x in wanted), key=lambda item: item[0])
-    placed = _apart([y for y, _, _ in wanted], size.font * 1.32, -6.0, height + 6)
+    placed = apart([y for y, _, _ in wanted], size.font * 1.32, -6.0, height + 6)
     first, last = axes.get_xlim()
     width = size.width * axes.get_position().width
     for (y, line, x), at in zip(wanted, placed, strict=True):
@@ -214,19 +213,3 @@ def _names(axes: Axes, ends: Sequence[tuple[Line, float, float]], size: Size) ->
             weight="bold" if line.style.judged else "normal",
             size=size.font - (1 if line.published else 0),
         )
-
-
-def _apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Rising positions as near to `wanted` (rising) as may be, at least `gap` apart; groups are centred."""
-    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
-    groups = [[y, 1] for y in wanted]  # centre, members
-    while True:
-        for index, (below, above) in enumerate(pairwise(groups)):
-            if above[0] - below[0] < gap * (below[1] + above[1]) / 2 - 1e-9:
-                members = below[1] + above[1]
-                centre = (below[0] * below[1] + above[0] * above[1]) / members
-                half = gap * (members - 1) / 2
-                groups[index : index + 2] = [[min(max(centre, low + half), high - half), members]]
-                break
-        else:
-            return [centre + gap * (k - (n - 1) / 2) for centre, n in groups for k in range(int(n))]

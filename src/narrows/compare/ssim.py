@@ -10,6 +10,7 @@ MS-SSIM  Wang, Simoncelli, Bovik 2003 (doi:10.1109/ACSSC.2003.1292216): contrast
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ KEEP_PIXELS = 4 << 20
 
 _C1, _C2 = np.float32((0.01 * 255) ** 2), np.float32((0.03 * 255) ** 2)
 _MIDDLE = np.float32(128)  # taken off the samples: smaller squares leave more digits to the variances
-_WINDOW = Window(gaussian(RADIUS, 1.5))
+GAUSSIAN = Window(gaussian(RADIUS, 1.5))
 
 
 class Original:
@@ -35,7 +36,7 @@ class Original:
     def __init__(self, pixels: Pixels) -> None:
         """`pixels` is (H, W, 3) uint8."""
         keep = pixels.shape[0] * pixels.shape[1] <= KEEP_PIXELS
-        self._scales = [Windowed(planes, _WINDOW, keep=keep) for planes in _scales(pixels)]
+        self._scales = [Windowed(planes, GAUSSIAN, keep=keep) for planes in _scales(pixels)]
 
     def score(self, decoded: Pixels) -> tuple[float, float | None]:
         """SSIM and MS-SSIM of `decoded`, of the same shape; each at most 1.
@@ -53,17 +54,33 @@ class Original:
         return similarity, float(np.prod(np.maximum(factors, 0) ** np.array(WEIGHTS)[:, None], axis=0).mean())
 
 
+def of_planes(
+    original: NDArray[Any], decoded: NDArray[Any], *, window: Window = GAUSSIAN, covariance: float = 1.0
+) -> NDArray[np.float64]:
+    """SSIM of every plane (P, H, W) of samples in 0..255 by itself, as float64 (P,): for many small pictures at once.
+
+    `window` and `covariance`, a factor on variances and covariance, are for other definitions than that above.
+    """
+    x, y = (_fitted(planes.astype(np.float32) - _MIDDLE, window.radius) for planes in (original, decoded))
+    similarity, _ = _means(Windowed(x, window, keep=False).against(y), covariance)
+    return similarity
+
+
 def _scales(pixels: Pixels) -> Iterator[Planes]:
     """The samples less 128, (3, H, W), at five scales; at one where the picture is too small for MS-SSIM."""
     planes = pixels.transpose(2, 0, 1).astype(np.float32) - _MIDDLE
-    shorter = min(planes.shape[1:])
-    if shorter <= 2 * RADIUS:
-        planes = np.pad(planes, ((0, 0), (RADIUS, RADIUS), (RADIUS, RADIUS)), mode="symmetric")
-    yield planes
-    if shorter > MIN_SIDE:
+    yield (planes := _fitted(planes, RADIUS))
+    if min(pixels.shape[:2]) > MIN_SIDE:
         for _ in WEIGHTS[1:]:
             planes = _halve(planes)
             yield planes
+
+
+def _fitted(planes: Planes, radius: int) -> Planes:
+    """The planes, continued by their mirror image where a window of that radius does not fit into them."""
+    if min(planes.shape[1:]) > 2 * radius:
+        return planes
+    return np.pad(planes, ((0, 0), (radius, radius), (radius, radius)), mode="symmetric")
 
 
 def _halve(planes: Planes) -> Planes:
@@ -74,17 +91,18 @@ def _halve(planes: Planes) -> Planes:
     return (rows[:, :, 0::2] + rows[:, :, 1::2]) * np.float32(0.25)
 
 
-def _means(bands: Iterator[Moments]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The means of SSIM and of its contrast and structure part over a scale, each (channels,)."""
-    sums, pixels = np.zeros((2, 3)), 0
+def _means(bands: Iterator[Moments], covariance: float = 1.0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The means of SSIM and of its contrast and structure part over a scale, each (planes,)."""
+    c2 = np.float32(_C2 / covariance)  # the factor cancels everywhere else
+    sums, pixels = np.zeros((2, 1)), 0
     for m in bands:
         pixels += m.x[0].size
         # 1 - (2 covariance + C2) / (both variances + C2) and the like for the means, without its cancellation
-        contrast = m.variance_d / (m.variance_x + m.variance_y + _C2)
+        contrast = m.variance_d / (m.variance_x + m.variance_y + c2)
         mean_x = m.mean_x + _MIDDLE
         mean_y = mean_x - m.mean_d
         luminance = m.mean_d * m.mean_d / (mean_x * mean_x + mean_y * mean_y + _C1)
         lost = luminance + contrast - luminance * contrast
-        sums += [lost.sum(axis=(1, 2), dtype=np.float64), contrast.sum(axis=(1, 2), dtype=np.float64)]
+        sums = sums + np.stack([part.sum(axis=(1, 2), dtype=np.float64) for part in (lost, contrast)])
     lost_mean, contrast_mean = sums / pixels
     return 1 - lost_mean, 1 - contrast_mean
