@@ -60,11 +60,13 @@ def test_training_learns_and_keeps_a_log_and_a_strip(tmp_path: Path) -> None:
         told.append(epoch)
         return False
 
-    done = train_study(small, TRAIN, VALIDATION, recipe(epochs=6), tmp_path, watch=5, progress=False, on_epoch=hear)
-    assert [epoch.epoch for epoch in done.history] == [1, 2, 3, 4, 5, 6]
-    assert done.history[-1].validation_mse < 0.9 * done.history[0].validation_mse
+    settings = recipe(epochs=40, rate=1e-2)
+    done = train_study(small, TRAIN, VALIDATION, settings, tmp_path, watch=5, progress=False, on_epoch=hear)
+    assert [epoch.epoch for epoch in done.history] == list(range(1, 41))
+    # Well below what the mean picture would give: a network that has gone black or grey has learned nothing.
+    assert done.history[-1].validation_mse < 0.25 * float(np.var(VALIDATION.images / 255, axis=0).mean())
     assert done.history == tuple(told)
-    assert done.strip.shape == (6, 5, 16, 16) and not np.array_equal(done.strip[0], done.strip[-1])
+    assert done.strip.shape == (40, 5, 16, 16) and not np.array_equal(done.strip[0], done.strip[-1])
     assert not done.network.training and done.quantiser is None
     with pytest.raises(OptionError, match="uniform_sweep"):
         done.steps()

@@ -122,5 +122,3 @@ def _held_out_history(run: Path) -> list[dict[str, float]]:
     keys = ("megapixels", "quality", "bpp", "psnr_db")
     return [{key: float(row[key]) for key in keys} for row in rows]
 
-
-COMMANDS: tuple[click.Command, ...] = (train_command, export_command)

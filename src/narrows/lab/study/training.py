@@ -33,7 +33,10 @@ from narrows.lab.task import Evaluation, LoopConfig, Plateau, Precision, RunStat
 __all__ = ["Epoch", "Loss", "Plateau", "Recipe", "Trained", "train_study"]
 
 _COLUMNS = ("epoch", "train_loss", "validation_loss", "train_mse", "validation_mse", "validation_bpp", "kl_bits")
-_WARM_UP = 0.02
+_WARM_UP_STEPS = 50
+_EPSILON = 1e-7
+"""Of Adam: Keras' own. With torch's 1e-8 and no warm-up, some seeds of networks that end in a sigmoid go black in their
+first steps, where its gradient vanishes, and stay so."""
 _START_PICTURES = 512
 
 
@@ -41,14 +44,14 @@ _START_PICTURES = 512
 class Recipe:
     """How one network is trained. OptionError for numbers that make no sense; what does not go together: StudyModel.
 
-    The optimiser is Adam with torch's (and Keras') betas. The best epoch by validation loss is what is kept.
+    The optimiser is Adam as Keras has it. The best epoch by validation loss is what is kept.
     """
 
     epochs: int
     batch: int = 128
     rate: float = 1e-3
     schedule: Literal["constant", "cosine"] = "constant"
-    """"cosine": a short warm-up, then down to a hundredth over the whole run."""
+    """"cosine": down to a hundredth over the whole run. Both begin with a warm-up of a few dozen steps."""
     plateau: Plateau | None = None
     patience: int | None = None
     """Early stopping: so many epochs in a row without a better validation loss."""
@@ -158,7 +161,7 @@ class StudyTask:
             raise OptionError(f"crops of {recipe.crop} pixels are for maps, and no larger than the pictures")
         self.name = name
         self.network = model
-        self.optimizers = [Adam(model.parameters(), recipe.rate, fused=True)]
+        self.optimizers = [Adam(model.parameters(), recipe.rate, eps=_EPSILON, fused=True)]
         self.rates = [recipe.rate]
         self.steps_per_epoch = math.ceil(len(train) / recipe.batch)
         height, width = (recipe.crop, recipe.crop) if recipe.crop else train.images.shape[1:3]
@@ -189,10 +192,11 @@ class StudyTask:
                 self.network.quantiser.start(self.network.network.encode(pad_to_stride(x, stride)))
 
     def rate_factor(self, progress: float, step: int) -> float:
+        warm_up = min(_WARM_UP_STEPS, self.steps_per_epoch * self._recipe.epochs // 20)
+        warm = min(1.0, (step + 1) / max(warm_up, 1))
         if self._recipe.schedule == "constant":
-            return 1.0
-        warm = min(1.0, (progress + 1e-9) / _WARM_UP) if progress < _WARM_UP else 1.0
-        return max(warm, 0.01) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+            return warm
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
     def loss(self, network: nn.Module, step: int, seed: int) -> Tensor:
         """Every picture once an epoch, in an order that the seed and the epoch give."""
