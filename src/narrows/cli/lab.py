@@ -10,18 +10,10 @@ import click
 from narrows.cli.extras import explained
 
 _NEEDED = (
-    "torch",
-    "lightning_fabric",
-    "lightning",
-    "onnx",
-    "optuna",
-    "pooch",
-    "sklearn",
-    "jinja2",
-    "matplotlib",
-    "scipy",
-)  # what the extra [lab] installs
-
+    "torch", "lightning_fabric", "lightning", "onnx", "optuna", "pooch", "sklearn",
+    "bjontegaard", "jinja2", "matplotlib", "scipy", "skimage",
+)  # fmt: skip
+"""What the extra [lab] installs."""
 
 _COMMANDS = {
     "export": "narrows.lab.cli:export_command",
