@@ -7,6 +7,7 @@ The layers are those of the design (layer 0 imports nothing but its own kind). A
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,9 @@ STANDARD_ONLY = {  # part -> the parts of narrows that it may import, beside the
     "onnx_check": {"errors"},
 }
 
+ENTRY_POINT = re.compile(r"[a-z_]+(\.[a-z_]+)*:[A-Za-z_]+")
+"""A module and a name in it, as a string: what is imported later."""
+
 ALLOWED = {
     ("cli.compare", "compare"): "`narrows compare` is a door too",
     ("cli.lab", "lab"): "`narrows lab` is a door: it imports the laboratory by name, only when somebody goes in",
@@ -95,6 +99,8 @@ def imports(path: Path, name: str, package: Path) -> Iterator[str]:
             argument = node.args[0] if node.args else None
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                 yield argument.value
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and ENTRY_POINT.fullmatch(node.value):
+            yield node.value.partition(":")[0]
 
 
 def violations(package: Path) -> list[str]:

@@ -46,6 +46,7 @@ class WeightStore:
         self.tensors: dict[str, Array] = {}
 
     def add(self, name: str, array: Array) -> None:
+        array = np.asarray(array, order="C")  # safetensors writes memory as it lies, whatever the strides say
         known = self.tensors.setdefault(name, array)
         if known is not array and not np.array_equal(known, array):
             raise ValueError(f"two tensors are called {name}")
