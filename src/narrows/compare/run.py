@@ -106,7 +106,7 @@ class Result:
         return "\n".join([*lines, "", str(self.report)])
 
 
-def run(inputs: Sequence[Path] | None, plan: Plan, *, say: Say, progress: bool = False) -> Result:
+def run(inputs: Sequence[Path] | None, plan: Plan, *, say: Say = lambda line: None, progress: bool = False) -> Result:
     """Compare the coders on files and folders of pictures; None is a photograph that comes with scikit-image.
 
     Writes points.csv, speed.json, summary.json, report.html, report.md and figures/ into plan.folder. `say` gets
