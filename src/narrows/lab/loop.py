@@ -209,7 +209,7 @@ class _Evaluator:
                     self.log.row(
                         step=state.step, seconds=round(state.seconds, 1), megapixels=round(state.megapixels, 2), **row
                     )
-                if found.score is not None and state.judge(found.score, self.config, max(self.task.rates)):
+                if found.score is not None and state.judge(found.score, self.config, self.task.rates[0]):
                     save_tensors(self.config.run / "best", self.task.network)
             state.finished = state.finished or found.stop
         state.evaluated_step, state.evaluated_seconds = state.step, state.seconds

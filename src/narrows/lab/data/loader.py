@@ -26,6 +26,7 @@ def load(
     progress: bool = True,
     size: tuple[int, int] | None = None,
     fit: Fit = "crop",
+    limit: int | None = None,
 ) -> Dataset:
     """The data set of this name, or the pictures of the folder of this name, whole in memory.
 
@@ -36,17 +37,19 @@ def load(
     Validation is a tenth of the training pictures, by a fixed seed; test is the official one (Imagenette: its val). A
     folder is dealt out to training, validation and test by a fixed seed. `size` (height, width) and `fit` say how
     photographs come to one size: without them Imagenette's are cropped to 160 x 160 and a folder's are left alone.
+    `limit` reads only so many photographs, evenly spread over their names: of a folder, or of each part of Imagenette.
 
-    OptionError for an unknown name, a missing folder or file, a size for a set that has one; NarrowsError, with the
-    file's name, for files that are damaged, do not belong together or cannot be fetched, PictureError for a picture.
+    OptionError for an unknown name, a missing folder or file, a size or limit for a set that has one; NarrowsError,
+    with the file's name, for files that are damaged, do not belong together or cannot be fetched, PictureError for a
+    picture.
     """
     official = _SETS.get(name)
     if official is None:
         if not Path(name).is_dir():
             raise OptionError(f"there is no data set or folder {name!r}; the sets are {', '.join(NAMES)}")
-        return read_folder(Path(name), Framing(size=size, fit=fit), progress=progress)
-    if size is not None and official.name != IMAGENETTE_160.name:
-        raise OptionError(f"{official.title} has pictures of one size; a size is for photographs")
+        return read_folder(Path(name), Framing(size=size, fit=fit, limit=limit), progress=progress)
+    if official.name != IMAGENETTE_160.name and (size is not None or limit is not None):
+        raise OptionError(f"{official.title} has pictures of one size; a size and a limit are for photographs")
     if root is None:
         folder = (cache or cache_folder()) / official.name
         for file in official.files:
@@ -55,7 +58,7 @@ def load(
     else:
         folder = _copies(official, root)
         whole = all(is_official(file, folder) for file in official.files)
-    framing = Framing(size=size or _IMAGENETTE_SIZE, fit=fit)
+    framing = Framing(size=size or _IMAGENETTE_SIZE, fit=fit, limit=limit)
     train, test, remark = _read(official, folder, framing, progress)
     kept, held_out = hold_out(len(train))
     return Dataset(

@@ -33,16 +33,27 @@ _FEWEST = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Framing:
-    """How pictures come to one size: (height, width) in pixels, or None where they have one size already."""
+    """How pictures come to one size: (height, width) in pixels, or None where they have one size already.
+
+    `limit` is how many are read at most, evenly spread over their names.
+    """
 
     size: tuple[int, int] | None = None
     fit: Fit = "crop"
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 1:
             raise OptionError(f"size must be a height and a width of at least one pixel, not {self.size}")
         if self.fit not in ("crop", "squash"):
             raise OptionError(f"fit must be crop or squash, not {self.fit!r}")
+        if self.limit is not None and self.limit < 1:
+            raise OptionError(f"limit is {self.limit}, it must be at least one picture")
+
+    def taken(self, count: int) -> list[int]:
+        """Which of so many files are read."""
+        most = count if self.limit is None else min(self.limit, count)
+        return [index * count // most for index in range(most)]
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,7 @@ def read_imagenette(folder: Path, framing: Framing, progress: bool) -> tuple[Spl
     for part, found in by_part.items():
         if not found:
             raise OptionError(f"has no pictures in {part}/{IMAGENETTE_FOLDERS[0]} and so on", source=str(place))
+        found = [found[index] for index in framing.taken(len(found))]
         wanted = [entry for entry, _ in found]
         images = _collected(
             _readable(wanted, framing, place, f"{folder.name} {part}", progress), len(found), place, tally
@@ -119,6 +131,7 @@ def read_folder(folder: Path, framing: Framing, *, progress: bool = True) -> Dat
         raise OptionError("is not a folder", source=str(folder))
     name = folder.resolve().name
     entries = sorted(_all(folder), key=lambda entry: entry.name)
+    entries = [entries[index] for index in framing.taken(len(entries))]
     if any(entry.name.lower().endswith(".avif") for entry in entries) and not features.check("avif"):
         raise OptionError("holds AVIF, which this Pillow cannot read; install Pillow 11.3 or later", source=str(folder))
     tally = _Tally()

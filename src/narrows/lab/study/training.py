@@ -37,7 +37,11 @@ _WARM_UP_STEPS = 50
 _EPSILON = 1e-7
 """Of Adam: Keras' own. With torch's 1e-8 and no warm-up, some seeds of networks that end in a sigmoid go black in their
 first steps, where its gradient vanishes, and stay so."""
+_QUANTISER_RATE = 5
+"""Times the network's learning rate: its parameters are logarithms, which have far to go from where they start."""
 _START_PICTURES = 512
+_START_PIXELS = 2**21
+"""The first steps come from so many pictures or pixels, whichever are fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +165,12 @@ class StudyTask:
             raise OptionError(f"crops of {recipe.crop} pixels are for maps, and no larger than the pictures")
         self.name = name
         self.network = model
-        self.optimizers = [Adam(model.parameters(), recipe.rate, eps=_EPSILON, fused=True)]
+        rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("quantiser.")]
+        self.optimizers = [Adam(rest, recipe.rate, eps=_EPSILON, fused=True)]
         self.rates = [recipe.rate]
+        if model.quantiser is not None:
+            self.rates.append(_QUANTISER_RATE * recipe.rate)
+            self.optimizers.append(Adam(model.quantiser.parameters(), self.rates[1], eps=_EPSILON, fused=True))
         self.steps_per_epoch = math.ceil(len(train) / recipe.batch)
         height, width = (recipe.crop, recipe.crop) if recipe.crop else train.images.shape[1:3]
         self.megapixels = min(recipe.batch, len(train)) * height * width / 1e6
@@ -188,7 +196,9 @@ class StudyTask:
         if self.network.quantiser is not None:
             stride = self.network.network.geometry.stride if self.network.network.geometry.cell is None else 1
             with torch.no_grad():
-                x = _planes(self._train[torch.linspace(0, len(self._train) - 1, _START_PICTURES).long()]) / 255
+                most = max(1, _START_PIXELS // self._train[0].numel())
+                count = min(len(self._train), _START_PICTURES, most)
+                x = _planes(self._train[torch.linspace(0, len(self._train) - 1, count).long()]) / 255
                 self.network.quantiser.start(self.network.network.encode(pad_to_stride(x, stride)))
 
     def rate_factor(self, progress: float, step: int) -> float:
