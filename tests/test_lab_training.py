@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,12 @@ def test_a_finished_run_is_loaded_and_another_one_refused(tmp_path: Path) -> Non
     assert again.history == first.history and again.best == first.best
     for name, value in first.network.state_dict().items():
         assert torch.equal(value, again.network.state_dict()[name])
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["identity"]["recipe"]["warm_up"]  # as if it had begun before there was such a thing
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    train_study(small, TRAIN, VALIDATION, recipe(), tmp_path, progress=False, on_epoch=never)
+    with pytest.raises(OptionError, match="recipe differ"):
+        train_study(small, TRAIN, VALIDATION, recipe(warm_up=3), tmp_path, progress=False)
     with pytest.raises(OptionError, match="recipe differ"):
         train_study(small, TRAIN, VALIDATION, recipe(seed=1), tmp_path, progress=False)
     with pytest.raises(OptionError, match="pictures differ"):
@@ -235,7 +242,8 @@ def test_what_does_not_go_together_is_said(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, "epochs 0"), ({"rate": 0.0}, "rate 0"), ({"crop": 4}, "8 pixels"),
+        ({"epochs": 0}, "epochs 0"), ({"warm_up": -1}, "warm-up -1"), ({"rate": 0.0}, "rate 0"),
+        ({"crop": 4}, "8 pixels"),
         ({"lambdas": (0.1, 0.1)}, "rise"), ({"lambdas": (-1.0,)}, "positive"),
     ],
 )  # fmt: skip

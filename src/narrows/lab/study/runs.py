@@ -56,12 +56,16 @@ def _fingerprint(split: Split) -> dict[str, Any]:
     return {"shape": list(split.images.shape), "crc32": zlib.crc32(split.images.tobytes())}
 
 
-def claim(run: Path, wanted: dict[str, Any]) -> bool:
-    """Make the folder this run's; whether it holds a checkpoint to go on from. OptionError if it is another's."""
+def claim(run: Path, wanted: dict[str, Any], *, defaults: dict[str, Any]) -> bool:
+    """Make the folder this run's; whether it holds a checkpoint to go on from. OptionError if it is another's.
+
+    `defaults` are a recipe's: what a recipe could not say yet when the run began was so.
+    """
     path = run / "config.json"
     if path.exists():
         try:
             found = json.loads(path.read_text())["identity"]
+            found["recipe"] = json.loads(json.dumps(defaults)) | found["recipe"]
         except (OSError, ValueError, KeyError) as error:
             raise OptionError(f"{path} is not of a study's run: {error}") from error
         different = [key for key in wanted if found.get(key) != wanted[key]]

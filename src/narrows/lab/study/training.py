@@ -33,7 +33,6 @@ from narrows.lab.task import Evaluation, LoopConfig, Plateau, Precision, RunStat
 __all__ = ["Epoch", "Loss", "Plateau", "Recipe", "Trained", "train_study"]
 
 _COLUMNS = ("epoch", "train_loss", "validation_loss", "train_mse", "validation_mse", "validation_bpp", "kl_bits")
-_WARM_UP_STEPS = 50
 _EPSILON = 1e-7
 """Of Adam: Keras' own. With torch's 1e-8 and no warm-up, some seeds of networks that end in a sigmoid go black in their
 first steps, where its gradient vanishes, and stay so."""
@@ -55,7 +54,9 @@ class Recipe:
     batch: int = 128
     rate: float = 1e-3
     schedule: Literal["constant", "cosine"] = "constant"
-    """"cosine": down to a hundredth over the whole run. Both begin with a warm-up of a few dozen steps."""
+    """"cosine": down to a hundredth over the whole run."""
+    warm_up: int = 50
+    """Steps over which the rate rises at first; fewer in short runs, a twentieth of theirs."""
     plateau: Plateau | None = None
     patience: int | None = None
     """Early stopping: so many epochs in a row without a better validation loss."""
@@ -77,8 +78,11 @@ class Recipe:
     accelerator: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1 or not self.rate > 0:
-            raise OptionError(f"epochs {self.epochs} and batch {self.batch} are 1 or more, rate {self.rate:g} above 0")
+        if self.epochs < 1 or self.batch < 1 or not self.rate > 0 or self.warm_up < 0:
+            raise OptionError(
+                f"epochs {self.epochs} and batch {self.batch} are 1 or more, rate {self.rate:g} is above 0, warm-up "
+                f"{self.warm_up} is no negative number"
+            )
         if self.crop is not None and self.crop < 8:
             raise OptionError(f"crops have at least 8 pixels a side, not {self.crop}")
         rising = all(low < high for low, high in zip(self.lambdas, self.lambdas[1:], strict=False))
@@ -125,7 +129,8 @@ def train_study(
         network, loss=recipe.loss, lambdas=recipe.lambdas, beta=recipe.beta, variance=recipe.variance
     ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = StudyTask(model, train, validation, recipe, run, name=name, watch=watch, on_epoch=on_epoch)
-    resume = claim(run, identity(model, train, validation, dataclasses.asdict(recipe), watch))
+    wanted = identity(model, train, validation, dataclasses.asdict(recipe), watch)
+    resume = claim(run, wanted, defaults=dataclasses.asdict(Recipe(epochs=recipe.epochs)))
     checkpoint = run / "checkpoint"
     if not (resume and read_state(checkpoint)["state"]["finished"]):
         config = LoopConfig(
@@ -202,7 +207,7 @@ class StudyTask:
                 self.network.quantiser.start(self.network.network.encode(pad_to_stride(x, stride)))
 
     def rate_factor(self, progress: float, step: int) -> float:
-        warm_up = min(_WARM_UP_STEPS, self.steps_per_epoch * self._recipe.epochs // 20)
+        warm_up = min(self._recipe.warm_up, self.steps_per_epoch * self._recipe.epochs // 20)
         warm = min(1.0, (step + 1) / max(warm_up, 1))
         if self._recipe.schedule == "constant":
             return warm
