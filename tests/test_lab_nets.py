@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 from torch import fx, nn  # noqa: E402
 
 from narrows.errors import OptionError  # noqa: E402
-from narrows.lab.nets import aevae, base, depth, emnist, sizes, sunset, vector  # noqa: E402
+from narrows.lab.nets import aevae, base, depth, digits, emnist, sizes, sunset, vector  # noqa: E402
 from narrows.lab.nets.base import Geometry, StudyNetwork, keras_start, pad_to_stride  # noqa: E402
 from narrows.lab.nets.sizes import bottleneck_for_bpp, bottleneck_for_ratio, macs, nominal_bpp, parameters  # noqa: E402
 
@@ -35,6 +35,7 @@ COUNTED = {  # name in the README's table: network, all parameters, of the encod
     "`ae_16()`": (aevae.ae_16, 83_793, 41_904, (256, 256), 4_096),
     "`ae_64()`": (aevae.ae_64, 111_489, None, (256, 256), 16_384),
     "`vae_16()`": (aevae.vae_16, 284_529, 41_904 + 131_104 // 2, (256, 256), 16),
+    "`digit_autoencoder(16)`": (lambda: digits.digit_autoencoder(16), 2_147_537, 1_071_760, (32, 32), 16),
     "`published_network(1)`": (lambda: depth.published_network(1), 40_451, None, (160, 160), 409_600),
     "`published_network(2)`": (lambda: depth.published_network(2), 75_651, None, (160, 160), 102_400),
     "`published_network(3)`": (lambda: depth.published_network(3), 333_955, None, (160, 160), 51_200),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from narrows.errors import OptionError
 from narrows.lab.data import Dataset, Fit, Split, load
 from narrows.lab.measure.quality import Quality
+from narrows.lab.report.document import Report
 
 T = TypeVar("T")
 Say: TypeAlias = Callable[[str], None]
@@ -80,7 +81,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One study, redone. `run` writes everything into setting.output and returns the path of its report.html.
+    """One study, redone. `run` leaves all that it made in setting.output and returns the report, to be written.
 
     name     as the command line knows it: "sunset"
     title    a line: what is asked
@@ -92,7 +93,7 @@ class Experiment:
     title: str
     summary: str
     sets: tuple[str, ...]
-    run: Callable[[Setting], Path]
+    run: Callable[[Setting], Report]
 
 
 def load_data(

@@ -9,6 +9,7 @@ import click
 
 from narrows.lab.experiments.base import Setting
 from narrows.lab.experiments.catalogue import EXPERIMENTS, find
+from narrows.lab.report.write import write_report
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 SOURCE = click.Path(file_okay=False, exists=True, path_type=Path)
@@ -59,4 +60,4 @@ def run_command(
         progress=not quiet,
         say=(lambda line: None) if quiet else (lambda line: click.echo(line, err=True)),
     )
-    click.echo(str(find(name).run(setting)))
+    click.echo(str(write_report(find(name).run(setting), setting.output)))

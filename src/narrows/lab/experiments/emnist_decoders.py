@@ -7,7 +7,6 @@ that is given, several seeds each; then the latents become bytes, and our own ne
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from narrows.lab.data import Dataset
 from narrows.lab.experiments.base import Experiment, Setting, load_data
@@ -30,7 +29,7 @@ from narrows.lab.experiments.rivals import Rival, rivals
 from narrows.lab.measure.artefacts import grid_db
 from narrows.lab.measure.conventional import Conventional, Rule
 from narrows.lab.measure.seeds import seed_metrics
-from narrows.lab.report.write import write_report
+from narrows.lab.report.document import Report
 from narrows.lab.study.grid import sample_latents
 from narrows.lab.study.quantiser import live_channels
 
@@ -49,8 +48,8 @@ _RIVALS: tuple[tuple[Conventional, Rule, tuple[int, ...] | None], ...] = (
 """Codec, rule and settings; a file for all characters costs no header, a file each hardly anything else."""
 
 
-def run(setting: Setting) -> Path:
-    """Train, code and measure everything, and write the report."""
+def run(setting: Setting) -> Report:
+    """Train, code and measure everything."""
     data = load_data(
         setting, SET, train=setting.pick(None, 256), validation=setting.pick(None, 48), test=setting.pick(None, 64)
     )
@@ -66,7 +65,7 @@ def run(setting: Setting) -> Path:
         rivals=_rivals(data, setting),
     )  # fmt: skip
     setting.say("writing the report")
-    return write_report(emnist_report(findings), setting.output)
+    return emnist_report(findings)
 
 
 def _trained(variants: Iterable[Variant], data: Dataset, setting: Setting, seeds: tuple[int, ...]) -> tuple[Model, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -31,7 +30,7 @@ from narrows.lab.measure.linear import block_pca_network, equal_steps
 from narrows.lab.nets.base import StudyNetwork
 from narrows.lab.nets.depth import PUBLISHED, depth_network, published_network
 from narrows.lab.nets.sizes import bottleneck_for_bpp
-from narrows.lab.report.write import write_report
+from narrows.lab.report.document import Report
 from narrows.lab.study.quantiser import Steps
 from narrows.lab.study.training import Recipe
 
@@ -71,8 +70,8 @@ _QUICK = _Sizes(
 )  # fmt: skip
 
 
-def run(setting: Setting) -> Path:
-    """Train, code and measure everything, and write the report."""
+def run(setting: Setting) -> Report:
+    """Train, code and measure everything."""
     data = load_data(
         setting, "imagenette2-160", limit=setting.pick(None, 60), train=setting.pick(None, 32),
         validation=setting.pick(None, 6), test=setting.pick(None, 12),
@@ -96,7 +95,7 @@ def run(setting: Setting) -> Path:
         clean=_clean(setting, sizes, rated[-1]),
     )  # fmt: skip
     setting.say("writing the report")
-    return write_report(depth_report(findings), setting.output)
+    return depth_report(findings)
 
 
 def _full(setting: Setting) -> _Sizes:

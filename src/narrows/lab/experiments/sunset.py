@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +30,7 @@ from narrows.lab.nets.sunset import (
     enhanced,
     enhanced_with_skips,
 )
-from narrows.lab.report.write import write_report
+from narrows.lab.report.document import Report
 from narrows.lab.study.quantiser import Steps
 from narrows.lab.study.training import Recipe
 
@@ -74,8 +73,8 @@ class _Sizes:
     coded: int | None
 
 
-def run(setting: Setting) -> Path:
-    """Train, code and measure everything, and write the report."""
+def run(setting: Setting) -> Report:
+    """Train, code and measure everything."""
     data = load_data(
         setting, PHOTOGRAPHS, size=SIZE, limit=setting.pick(None, 40), train=setting.pick(None, 24),
         validation=setting.pick(None, 4), test=setting.pick(None, 4),
@@ -91,7 +90,7 @@ def run(setting: Setting) -> Path:
         linear=tuple(linear), rivals=_rivals(data, setting, sizes), warm=warm_skies(data.test.images),
     )  # fmt: skip
     setting.say("writing the report")
-    return write_report(sunset_report(findings), setting.output)
+    return sunset_report(findings)
 
 
 def warm_skies(pictures: Pictures) -> Indices:
