@@ -1,8 +1,8 @@
 """Redo the studies and write their pages: python benchmarks/studies.py [NAME ...] --data-root DIR --photos DIR
 
-Each study is run as `narrows lab run NAME` does it, in studies/NAME (-o names another place), and goes on from what lies
-there; then docs/results/NAME.md, its figures and NAME/metrics.csv are written. Needs the [lab] extra, and hours on a
-CPU for those that were not run before.
+Each study is run as `narrows lab run NAME` does it, in studies/NAME (-o names another place), on from what lies there;
+then docs/results/NAME.md, its figures and NAME/metrics.csv are written. Needs the [lab] extra, and hours on a CPU for
+those that were not run before.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
             output=options.output / experiment.name, data_root=options.data_root, photos=options.photos,
             quick=options.quick, progress=True, say=lambda line: print(line, file=sys.stderr),
         )  # fmt: skip
-        report = experiment.run(setting)
+        report = experiment.redo(setting)
         write_report(report, setting.output)
         print(write_document(report, options.results))
 

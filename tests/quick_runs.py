@@ -27,8 +27,8 @@ def strokes(count: int, side: int = 28, seed: int = 0) -> NDArray[np.uint8]:
     return result
 
 
-def check_quick_run(name: str, sets: Path, output: Path) -> list[dict[str, str]]:
-    """Run `narrows lab run NAME --quick` on the sets in a folder; the lines of its metrics.csv."""
+def check_quick_run(name: str, sets: Path, output: Path) -> tuple[str, list[dict[str, str]]]:
+    """Run `narrows lab run NAME --quick` on the sets in a folder; the page and the lines of metrics.csv."""
     command = [name, "--quick", "--data-root", str(sets), "-o", str(output), "--quiet"]
     done = CliRunner().invoke(run_command, command, catch_exceptions=False)
     assert done.exit_code == 0
@@ -47,4 +47,4 @@ def check_quick_run(name: str, sets: Path, output: Path) -> list[dict[str, str]]
     assert (output / "report.md").is_file()
     for profile in (output / "profiles").iterdir():
         Codec(profile)
-    return rows
+    return page, rows

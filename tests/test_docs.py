@@ -27,6 +27,7 @@ from narrows.inputs import PICTURE_SUFFIXES
 DOCS = Path(__file__).parent.parent / "docs"
 CLI = (DOCS / "cli.md").read_text(encoding="utf-8")
 API = (DOCS / "api.md").read_text(encoding="utf-8")
+LAB = (DOCS / "lab.md").read_text(encoding="utf-8")
 
 SHELL = """narrows() {{ "{python}" -m narrows "$@"; }}
 {command}
@@ -89,6 +90,26 @@ def test_the_examples_of_the_api(folder: Path) -> None:
     assert len(test.examples) > 15
 
 
+def test_the_examples_of_the_laboratory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "digits").mkdir()
+    for index in range(60):
+        Image.fromarray(photo_like(28, 28, seed=index)).save(tmp_path / "digits" / f"{index}.png")
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks(LAB, "python")), {}, "lab.md", "docs/lab.md", 0)
+    output: list[str] = []
+    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=output.append)
+    assert not output, "".join(output)
+    assert len(test.examples) > 10
+
+
+def test_the_studies_are_described() -> None:
+    pytest.importorskip("torch")
+    from narrows.lab.experiments.catalogue import EXPERIMENTS
+
+    assert re.findall(r"^\| `([a-z-]+)` \|", LAB, flags=re.MULTILINE) == [one.name for one in EXPERIMENTS]
+
+
 def test_every_option_is_described() -> None:
     for name, command in commands.commands.items():
         assert f"narrows {name}" in CLI
@@ -113,6 +134,6 @@ def test_every_public_name_is_described() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for text in (CLI, API):
+    for text in (CLI, API, LAB):
         for link in re.findall(r"\]\(([^)#]+)", text):
             assert (DOCS / link).is_file(), link

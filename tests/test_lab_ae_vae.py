@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from data_files import CLASSES, write_mnist
 from numpy.typing import NDArray
 from pictures import photo_like
 from PIL import Image
+from quick_runs import check_quick_run
 
 torch = pytest.importorskip("torch")
 
-from narrows.codec import Codec  # noqa: E402
 from narrows.errors import OptionError  # noqa: E402
 from narrows.lab.data import Dataset, Split  # noqa: E402
 from narrows.lab.experiments.ae_vae import DIGITS, PICTURES  # noqa: E402
@@ -34,7 +32,6 @@ from narrows.lab.experiments.ae_vae_plans import (  # noqa: E402
 from narrows.lab.experiments.ae_vae_space import floors, gauge, space  # noqa: E402
 from narrows.lab.experiments.base import Setting  # noqa: E402
 from narrows.lab.experiments.coded import Plan, coded_model  # noqa: E402
-from narrows.lab.experiments.command import run_command  # noqa: E402
 from narrows.lab.latent_space import PcaFeatures  # noqa: E402
 from narrows.lab.measure.linear import block_pca_network  # noqa: E402
 from narrows.lab.nets.digits import digit_autoencoder, digit_vae  # noqa: E402
@@ -212,15 +209,10 @@ def write_pictures(folder: Path) -> None:
 
 
 def test_a_quick_run_writes_a_whole_report(tmp_path: Path) -> None:
-    root, output = tmp_path / "sets", tmp_path / "result"
+    root = tmp_path / "sets"
     write_pictures(root / PICTURES)
     write_mnist(root / DIGITS)
-    command = ["ae-vae", "--quick", "--data-root", str(root), "-o", str(output), "--quiet"]
-    done = CliRunner().invoke(run_command, command, catch_exceptions=False)
-    assert done.exit_code == 0
-    page = (output / "report.html").read_text(encoding="utf-8")
-    assert "narrows lab run ae-vae --quick" in page
-    assert str(root) not in page
+    page, rows = check_quick_run("ae-vae", root, tmp_path / "result")
     for title in (
         "Walks between digits",
         "Digits out of random numbers",
@@ -228,14 +220,6 @@ def test_a_quick_run_writes_a_whole_report(tmp_path: Path) -> None:
         "At equal bytes",
     ):
         assert title in page
-    with (output / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    keys = [(row["model"], row["setting"], row["seed"], row["split"], row["metric"]) for row in rows]
-    assert len(set(keys)) == len(keys)
     assert {"kl_bits", "frechet_prior", "frechet_fitted", "path_length", "active_units", "sharpness"} <= {
         row["metric"] for row in rows
     }
-    sizes = [float(row["value"]) for row in rows if row["metric"] == "bytes"]
-    assert min(sizes) > 0
-    for profile in (output / "profiles").iterdir():
-        Codec(profile)

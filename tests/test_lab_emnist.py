@@ -34,7 +34,7 @@ def sets(tmp_path: Path) -> Path:
 
 
 def test_a_quick_run_writes_a_whole_report(sets: Path, tmp_path: Path) -> None:
-    rows = check_quick_run("emnist-decoders", sets, tmp_path / "result")
+    _, rows = check_quick_run("emnist-decoders", sets, tmp_path / "result")
     live = {row["model"]: float(row["value"]) for row in rows if row["metric"] == "live_units"}
     assert {f"model-{number}-relu" for number in range(1, 5)} <= set(live)
     assert all(live[f"model-{number}-linear"] == 32 for number in range(1, 5))  # linear latents cannot die

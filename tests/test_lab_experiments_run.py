@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from data_files import CLASSES
 from pictures import photo_like
 from PIL import Image
+from quick_runs import check_quick_run
 
-from narrows.codec import Codec
-from narrows.lab.experiments.command import run_command
 from narrows.lab.experiments.imagenette_depth import twice_coded
 from narrows.lab.experiments.sunset import warm_skies
 
@@ -42,25 +39,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["sunset", "imagenette-depth"])
 def test_a_quick_run_writes_a_whole_report(name: str, sets: Path, tmp_path: Path) -> None:
-    output = tmp_path / "result"
-    command = [name, "--quick", "--data-root", str(sets), "-o", str(output), "--quiet"]
-    done = CliRunner().invoke(run_command, command, catch_exceptions=False)
-    assert done.exit_code == 0
-    assert done.stdout.strip() == str(output / "report.html")
-    page = (output / "report.html").read_text(encoding="utf-8")
-    assert f"narrows lab run {name} --quick" in page
-    assert "its figures mean nothing" in page
-    assert str(sets) not in page
-    with (output / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    sizes = [row for row in rows if row["metric"] == "bytes"]
-    assert sizes
-    assert all(float(row["value"]) > 0 for row in sizes)
-    keys = [(row["model"], row["setting"], row["seed"], row["split"], row["metric"]) for row in rows]
-    assert len(set(keys)) == len(keys)
-    assert (output / "report.md").is_file()
-    for profile in (output / "profiles").iterdir():
-        Codec(profile)
+    check_quick_run(name, sets, tmp_path / "result")
 
 
 def test_a_warm_sky_is_red_rather_than_blue() -> None:

@@ -121,4 +121,3 @@ def _held_out_history(run: Path) -> list[dict[str, float]]:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "held-out"]
     keys = ("megapixels", "quality", "bpp", "psnr_db")
     return [{key: float(row[key]) for key in keys} for row in rows]
-

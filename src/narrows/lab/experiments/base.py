@@ -79,6 +79,9 @@ class Setting:
         return shlex.join(words)
 
 
+_QUICK = "**A quick run: its figures mean nothing.**"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One study, redone. `run` leaves all that it made in setting.output and returns the report, to be written.
@@ -94,6 +97,11 @@ class Experiment:
     summary: str
     sets: tuple[str, ...]
     run: Callable[[Setting], Report]
+
+    def redo(self, setting: Setting) -> Report:
+        """`run`, with a warning in the report of a quick one."""
+        report = self.run(setting)
+        return replace(report, note=f"{_QUICK} {report.note}") if setting.quick else report
 
 
 def load_data(

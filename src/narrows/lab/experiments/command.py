@@ -60,4 +60,4 @@ def run_command(
         progress=not quiet,
         say=(lambda line: None) if quiet else (lambda line: click.echo(line, err=True)),
     )
-    click.echo(str(write_report(find(name).run(setting), setting.output)))
+    click.echo(str(write_report(find(name).redo(setting), setting.output)))

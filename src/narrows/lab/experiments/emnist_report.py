@@ -176,9 +176,8 @@ def _rows(findings: Findings, model: Model) -> list[Measurement]:
 def _note(findings: Findings) -> str:
     recipe, own = findings.published[0].plan.recipe, findings.own.plan.recipe
     assert recipe is not None and own is not None  # both are trained
-    quick = "**A quick run: its figures mean nothing.** " if findings.setting.quick else ""
     return (
-        f"{quick}Data: {findings.data.note}. The study's networks: {recipe.epochs} epochs in batches of {recipe.batch} "
+        f"Data: {findings.data.note}. The study's networks: {recipe.epochs} epochs in batches of {recipe.batch} "
         "(the study: 15 epochs of 112,800 pictures in batches of 128; smaller batches make up for some steps), Adam "
         f"at {recipe.rate:g}, Keras' start, squared error, no rate in the loss; the epoch is chosen on validation "
         f"pictures. Ours: {own.epochs} epochs in batches of {own.batch}, one network for all its rates. Quantised "

@@ -295,7 +295,6 @@ def _bytes(findings: Findings) -> Section:
 
 
 def _note(findings: Findings) -> str:
-    quick = "**A quick run: its figures mean nothing.** " if findings.setting.quick else ""
     recipe = findings.model("baseline").plan.recipe
     words = ""
     if recipe is not None:
@@ -304,6 +303,6 @@ def _note(findings: Findings) -> str:
             f"{recipe.batch}; those with the rate in the loss for longer. "
         )
     return (
-        f"{quick}{findings.data.note}. The study's about 1200 sunsets are not to be had, so its figures do not compare "
+        f"{findings.data.note}. The study's about 1200 sunsets are not to be had, so its figures do not compare "
         f"directly. {words}One seed unless the facts say more. MS-SSIM is not defined at this size."
     )
