@@ -23,11 +23,11 @@ from narrows.lab.study.training import Recipe
 LATENT = 32
 SWEEP = (8, 6, 5, 4)
 """Bits a latent that the models with a rate are judged at."""
-OWN_LAMBDAS = (5e-5, 1e-4, 2e-4, 4e-4, 8e-4)
+OWN_LAMBDAS = (3e-4, 8e-4, 2e-3, 4e-3, 8e-3)
 CODED_MODELS = (1, 3)
 """Models of the study whose every seed becomes files."""
 _PUBLISHED_EPOCHS = 5
-_OWN_EPOCHS = 15
+_OWN_EPOCHS = 20
 _BATCH = 32
 _WARM_UP = 200
 """With 50 steps one of the first five trainings went black in its first epoch and stayed so."""
