@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from toy_profile import write_colour_profile, write_grey_profile
 
+from narrows import profiles, shared
 from narrows.codec import Codec
 
 
@@ -35,3 +36,15 @@ def codec(colour_profile: Path) -> Codec:
 @pytest.fixture(scope="session")
 def grey_codec(grey_profile: Path) -> Codec:
     return Codec(grey_profile, threads=1)
+
+
+@pytest.fixture
+def default_profile(monkeypatch: pytest.MonkeyPatch, colour_profile: Path, grey_profile: Path, tmp_path: Path) -> Path:
+    """An installation that ships the colour profile as the default, and the grey one."""
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "toy").symlink_to(colour_profile)
+    (tmp_path / "shipped" / "toy-grey").symlink_to(grey_profile)
+    (tmp_path / "shipped" / "DEFAULT").write_text("toy")
+    monkeypatch.setattr(profiles, "_SHIPPED", tmp_path / "shipped")
+    shared._codec.cache_clear()
+    return tmp_path / "shipped" / "toy"

@@ -380,6 +380,41 @@ def test_verify(command: Command, coded: Path) -> None:
     assert "checksum of chunk latents does not match" in done.error
 
 
+def test_verify_of_an_archive(command: Command, coded: Path, tmp_path: Path) -> None:
+    """Every file of every folder is looked at, each failure is told, and a last line says how many there were."""
+    data = coded.read_bytes()
+    for name, content in (("a/one.nrws", data), ("a/b/two.nrws", data[:-1]), ("a/b/three.nrws", data)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "a" / "note.txt").write_text("no narrows file, and none of our business")
+    done = command("verify", "a", "--recursive")
+    assert done.code == 1
+    assert done.out == "a/b/three.nrws: whole\na/one.nrws: whole\n2 of 3 files are whole\n"
+    assert done.error.startswith("a/b/two.nrws: has ")
+    assert done.error.endswith("the end is missing")
+    assert command("verify", "a", "--recursive", "-j", "2").out == done.out
+    assert command("verify", "a").out == "a/one.nrws: whole\n"
+    quiet = command("verify", "a", "coded.nrws", "--recursive", "--quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (1, "", done.err)
+    assert command("verify", "a", "coded.nrws", "--quiet").code == 0
+    deep = command("verify", "a", "coded.nrws", "--deep", "-p", "PROFILE")
+    assert deep.code == 0
+    assert deep.out.endswith("coded.nrws: whole, and it decodes\n2 of 2 files are whole\n")
+
+
+def test_verify_as_json(command: Command, coded: Path, codec: Codec) -> None:
+    Path("cut.nrws").write_bytes(coded.read_bytes()[:-1])
+    whole, cut = map(json.loads, command("verify", "coded.nrws", "cut.nrws", "--json").out.splitlines())
+    assert whole == {
+        "input": "coded.nrws",
+        "valid": True,
+        "deep": False,
+        "size_bytes": coded.stat().st_size,
+        "profile": codec.profile.digest[:4].hex(),
+    }
+    assert (cut["error"], cut["exit_code"]) == ("TruncatedError", 3)
+
+
 def test_info_and_verify_need_no_heavy_library(coded: Path) -> None:
     code = (
         "import sys\nfrom narrows.cli.main import run\n"
@@ -607,6 +642,28 @@ def test_a_picture_over_the_limits(command: Command, tmp_path: Path) -> None:
     done = command("encode", "wide.png", "-p", "PROFILE")
     assert done.code == 5
     assert "the format allows 65535 a side" in done.error
+
+
+@pytest.mark.parametrize("name", ["encode", "decode", "info", "verify"])
+def test_limits_of_the_caller(name: str, command: Command, coded: Path, photo: Path) -> None:
+    source = photo if name == "encode" else coded
+    options = ["-p", "PROFILE", "--force"] if name in ("encode", "decode") else []
+    size = source.stat().st_size
+    assert command(name, source.name, *options, "--max-pixels", "2240", "--max-bytes", str(size)).code == 0
+    for option, limit in (("--max-pixels", 2239), ("--max-bytes", size - 1)):
+        done = command(name, source.name, *options, option, str(limit))
+        assert done.code == 5
+        assert done.error.endswith(option)
+        assert str(limit) in done.error
+
+
+def test_a_limit_on_metadata(command: Command, codec: Codec) -> None:
+    image = Image.fromarray(photo_like(16, 16))
+    image.info["icc_profile"] = bytes(300)
+    Path("icc.nrws").write_bytes(codec.encode(image))
+    assert command("info", "icc.nrws", "--max-metadata", "300").code == 0
+    done = command("info", "icc.nrws", "--max-metadata", "299")
+    assert (done.code, "300 bytes of icc, the limit is 299" in done.error) == (5, True)
 
 
 def test_failures_as_json(command: Command, tmp_path: Path, photo: Path) -> None:

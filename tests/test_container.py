@@ -8,14 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from narrows.container import (
+    MAX_HEADER,
     SIGNATURE,
     STRIP_ROWS,
     ChunkType,
     Container,
+    Metadata,
     Mode,
     Strip,
     read,
     read_header,
+    read_metadata,
     strip_count,
     write,
 )
@@ -276,3 +279,32 @@ def test_modes_and_types_keep_their_numbers() -> None:
 @pytest.mark.parametrize(("height", "strips"), [(1, 1), (1023, 1), (1024, 1), (1025, 2), (2048, 2), (65535, 64)])
 def test_strips_of_1024_rows(height: int, strips: int) -> None:
     assert strip_count(height) == strips
+
+
+def test_metadata_are_read_from_the_beginning_of_a_file() -> None:
+    data = write(FULL)
+    header = read_header(data, Limits())
+    assert data[header.size_bytes :].startswith(b"icc")
+    start = data[: header.metadata_end]
+    assert start[-8:-4] == b"<x/>"
+    expected = Metadata(icc=b"icc", exif=b"exif", xmp=b"<x/>")
+    assert read_metadata(start, header) == read_metadata(data, header) == expected
+    with pytest.raises(TruncatedError, match="inside the metadata"):
+        read_metadata(start[:-1], header)
+    with pytest.raises(CorruptError, match="chunk exif"):
+        read_metadata(start.replace(b"exif", b"exit"), header)
+    assert read_metadata(start + b"damaged", header) == expected
+    plain = read_header(write(PLAIN), Limits())
+    assert plain.metadata_end == plain.size_bytes
+    assert read_metadata(write(PLAIN), plain) == Metadata()
+
+
+def test_no_header_is_longer_than_it_may_be() -> None:
+    number = b"\xff\xff\xff\xff\x0f"
+    header = SIGNATURE + b"\x01\x02" + 2 * number + b"\x28abcd" + b"\x80\x08" + 2 * 1024 * number
+    header += crc32(header).to_bytes(4, "little")
+    assert len(header) == MAX_HEADER - 3  # the number of chunks has two bytes: with five it would be over 1024
+    with pytest.raises(CorruptError, match="4294967295 x 4294967295"):
+        read_header(header, Limits())
+    with pytest.raises(TruncatedError):
+        read_header(header[:-1], Limits())

@@ -477,3 +477,9 @@ def test_reading_leaves_pillows_settings_alone() -> None:
         "assert (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES) == before"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0)])
+def test_a_picture_without_pixels(size: tuple[int, int]) -> None:
+    with pytest.raises(PictureError, match="at least one"):
+        read_picture(Image.new("RGB", size), Limits())

@@ -40,18 +40,6 @@ PUBLIC = {
 }
 
 
-@pytest.fixture
-def default_profile(monkeypatch: pytest.MonkeyPatch, colour_profile: Path, grey_profile: Path, tmp_path: Path) -> Path:
-    """An installation that ships the colour profile as the default, and the grey one."""
-    (tmp_path / "shipped").mkdir()
-    (tmp_path / "shipped" / "toy").symlink_to(colour_profile)
-    (tmp_path / "shipped" / "toy-grey").symlink_to(grey_profile)
-    (tmp_path / "shipped" / "DEFAULT").write_text("toy")
-    monkeypatch.setattr(profiles, "_SHIPPED", tmp_path / "shipped")
-    shared._codec.cache_clear()
-    return tmp_path / "shipped" / "toy"
-
-
 def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 

@@ -70,11 +70,12 @@ def encode(
     target_bytes: int | None = None,
     target_psnr: float | None = None,
     metadata: bool = True,
+    limits: Limits | None = None,
 ) -> bytes:
     """The picture as the bytes of a narrows file; `Codec.encode` says what each option does."""
     from narrows.shared import shared_codec
 
-    return shared_codec(profile).encode(
+    return shared_codec(profile, limits).encode(
         picture,
         quality=quality,
         effort=effort,
@@ -84,28 +85,40 @@ def encode(
     )
 
 
-def decode(data: Source, *, region: Region | None = None, profile: str | os.PathLike[str] | None = None) -> Image:
+def decode(
+    data: Source,
+    *,
+    region: Region | None = None,
+    profile: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
+) -> Image:
     """The picture of a narrows file: bytes, a path or an open binary file; see `Codec.decode`.
 
     `profile` None takes the shipped profile that the file names; ProfileError if none is the one.
     """
     from narrows.shared import decode_shared
 
-    return decode_shared(data, region, profile)
+    return decode_shared(data, region, profile, limits)
 
 
-def info(data: Source) -> Info:
-    """What a file's header says: size, mode, quality, profile, chunks. Loads no network."""
+def info(data: Source, *, limits: Limits | None = None) -> Info:
+    """What a file's header says: size, mode, quality, profile, chunks. Reads the header alone, loads no network."""
     from narrows import summary
 
-    return summary.info(data)
+    return summary.info(data, limits)
 
 
-def verify(data: Source, *, deep: bool = False, profile: str | os.PathLike[str] | None = None) -> None:
+def verify(
+    data: Source,
+    *,
+    deep: bool = False,
+    profile: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
+) -> None:
     """Raise the error that `decode` would: of the container alone (loads no network), or with `deep` of everything."""
     from narrows.shared import verify_shared
 
-    verify_shared(data, deep, profile)
+    verify_shared(data, deep, profile, limits)
 
 
 def __getattr__(name: str) -> Any:

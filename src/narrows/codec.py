@@ -15,6 +15,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
@@ -63,6 +64,12 @@ class Codec:
         self.profile = Profile.load(find(profile))
         self._networks = Networks(self.profile, threads)
         self._order = StepOrder(self.profile.steps, self.profile.manifest.context_steps)
+
+    def limited(self, limits: Limits) -> Codec:
+        """This codec under other limits; the networks are shared."""
+        codec = copy(self)
+        codec.limits = limits
+        return codec
 
     # ---------------------------------------------------------------- encode
 

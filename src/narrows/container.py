@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from zlib import crc32
 
-from narrows.errors import CorruptError, LimitError, NotNarrowsError, OptionError, TruncatedError, UnsupportedError
+from narrows.errors import CorruptError, NotNarrowsError, OptionError, TruncatedError, UnsupportedError
 from narrows.limits import Limits
 
 SIGNATURE = b"\x89NRW\r\n\x1a\n"
@@ -21,8 +21,12 @@ MAX_CHUNKS = 1024
 DIGEST_BYTES = 4
 
 _CRC_BYTES = 4
+_NUMBER_BYTES = 5  # of a varint, at most
 _FIRST_ANCILLARY = 64
 _TYPE_LIMIT = 128
+
+MAX_HEADER = len(SIGNATURE) + 3 + DIGEST_BYTES + (3 + 2 * MAX_CHUNKS) * _NUMBER_BYTES + _CRC_BYTES
+"""No header has more bytes: the signature, version, mode, quality, profile, three numbers, the table, the checksum."""
 
 
 class Mode(IntEnum):
@@ -84,7 +88,11 @@ class ChunkInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """All that the header says. `quality` is the profile's quality index, `profile` the first 4 bytes of its digest."""
+    """All that the header says.
+
+    `quality` is the profile's quality index, `profile` the first 4 bytes of its digest, `size_bytes` the length of the
+    header itself: the first chunk begins there. The metadata lie in front of all other chunks.
+    """
 
     version: int
     mode: Mode
@@ -93,6 +101,21 @@ class Header:
     quality: int
     profile: bytes
     chunks: tuple[ChunkInfo, ...]
+    size_bytes: int
+
+    @property
+    def metadata_end(self) -> int:
+        """Where the metadata end in the file: so many bytes from its beginning are enough for `read_metadata`."""
+        return self.size_bytes + sum(chunk.length + _CRC_BYTES for chunk in self.chunks if chunk.type in _METADATA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """The bytes of the metadata as the file holds them; empty ones do not exist."""
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,50 +168,6 @@ def read_header(data: bytes, limits: Limits) -> Header:
 
     NotNarrowsError, UnsupportedError, TruncatedError, CorruptError, or LimitError.
     """
-    return _read_header(data, limits)[0]
-
-
-def read(data: bytes, limits: Limits) -> Container:
-    """Read a whole file and check every rule that needs no profile; the errors of `read_header`."""
-    if len(data) > limits.max_bytes:
-        raise LimitError(f"has {len(data)} bytes, the limit is {limits.max_bytes}")
-    header, position = _read_header(data, limits)
-    expected = position + sum(chunk.length + _CRC_BYTES for chunk in header.chunks)
-    if len(data) < expected:  # H11
-        raise TruncatedError(f"has {len(data)} bytes of {expected}: the end is missing")
-    if len(data) > expected:  # H11
-        raise CorruptError(f"has {len(data) - expected} bytes after the last chunk (rule H11)")
-
-    metadata: dict[int, bytes] = {}
-    side: bytes | None = None
-    strips: list[Strip] = []
-    for chunk in header.chunks:
-        content = data[position : position + chunk.length]
-        position += chunk.length + _CRC_BYTES
-        if data[position - _CRC_BYTES : position] != _u32(_chunk_crc(chunk.type, content)):  # C1
-            raise CorruptError(f"the checksum of chunk {chunk.name} does not match: the file is damaged (rule C1)")
-        if chunk.type == ChunkType.SIDE:
-            side = content
-        elif chunk.type == ChunkType.LATENTS:
-            strips.append(Strip(side=side, latents=content))
-        else:
-            metadata[chunk.type] = content
-    return Container(
-        mode=header.mode,
-        width=header.width,
-        height=header.height,
-        quality=header.quality,
-        profile=header.profile,
-        strips=tuple(strips),
-        alpha=metadata.get(ChunkType.ALPHA),
-        icc=metadata.get(ChunkType.ICC),
-        exif=metadata.get(ChunkType.EXIF),
-        xmp=metadata.get(ChunkType.XMP),
-    )
-
-
-def _read_header(data: bytes, limits: Limits) -> tuple[Header, int]:
-    """The header and the position of the first chunk's bytes."""
     signature = data[: len(SIGNATURE)]
     if not SIGNATURE.startswith(signature):  # H1
         raise NotNarrowsError(f"begins with {signature!r}, a narrows file begins with {SIGNATURE!r}")
@@ -218,17 +197,77 @@ def _read_header(data: bytes, limits: Limits) -> tuple[Header, int]:
     limits.check_pixels(width, height)  # H10
     _check_order([chunk.type for chunk in chunks], Mode(mode), strip_count(height))
     for chunk in chunks:
-        if chunk.type in _METADATA and chunk.length > limits.max_metadata:  # H10
-            raise LimitError(f"has {chunk.length} bytes of {chunk.name}, the limit is {limits.max_metadata}")
+        if chunk.type in _METADATA:
+            limits.check_metadata(chunk.name, chunk.length)  # H10
         if chunk.type in _METADATA and chunk.length == 0:  # C4
             raise CorruptError(f"has an empty chunk {chunk.name} (rule C4)")
-    size = cursor.position + sum(chunk.length + _CRC_BYTES for chunk in chunks)
-    if size > limits.max_bytes:  # H10
-        raise LimitError(f"says that it has {size} bytes, the limit is {limits.max_bytes}")
-    header = Header(
-        version=version, mode=Mode(mode), width=width, height=height, quality=quality, profile=profile, chunks=chunks
+    limits.check_bytes(cursor.position + sum(chunk.length + _CRC_BYTES for chunk in chunks))  # H10
+    return Header(
+        version=version,
+        mode=Mode(mode),
+        width=width,
+        height=height,
+        quality=quality,
+        profile=profile,
+        chunks=chunks,
+        size_bytes=cursor.position,
     )
-    return header, cursor.position
+
+
+def read_metadata(data: bytes, header: Header) -> Metadata:
+    """The metadata of the file that begins with `data`, checked by C1; TruncatedError if it ends before they do."""
+    if len(data) < header.metadata_end:
+        raise TruncatedError(f"has {len(data)} bytes: it ends inside the metadata")
+    found = dict(_contents(data[: header.metadata_end], header))
+    return Metadata(icc=found.get(ChunkType.ICC), exif=found.get(ChunkType.EXIF), xmp=found.get(ChunkType.XMP))
+
+
+def read(data: bytes, limits: Limits) -> Container:
+    """Read a whole file and check every rule that needs no profile; the errors of `read_header`."""
+    limits.check_bytes(len(data))
+    header = read_header(data, limits)
+    expected = header.size_bytes + sum(chunk.length + _CRC_BYTES for chunk in header.chunks)
+    if len(data) < expected:  # H11
+        raise TruncatedError(f"has {len(data)} bytes of {expected}: the end is missing")
+    if len(data) > expected:  # H11
+        raise CorruptError(f"has {len(data) - expected} bytes after the last chunk (rule H11)")
+
+    others: dict[int, bytes] = {}
+    side: bytes | None = None
+    strips: list[Strip] = []
+    for kind, content in _contents(data, header):
+        if kind == ChunkType.SIDE:
+            side = content
+        elif kind == ChunkType.LATENTS:
+            strips.append(Strip(side=side, latents=content))
+        else:
+            others[kind] = content
+    return Container(
+        mode=header.mode,
+        width=header.width,
+        height=header.height,
+        quality=header.quality,
+        profile=header.profile,
+        strips=tuple(strips),
+        alpha=others.get(ChunkType.ALPHA),
+        icc=others.get(ChunkType.ICC),
+        exif=others.get(ChunkType.EXIF),
+        xmp=others.get(ChunkType.XMP),
+    )
+
+
+def _contents(data: bytes, header: Header) -> Iterator[tuple[int, bytes]]:
+    """Type and content of each chunk that lies in `data` whole, its checksum checked."""
+    position = header.size_bytes
+    for chunk in header.chunks:
+        end = position + chunk.length + _CRC_BYTES
+        if end > len(data):
+            return
+        content = data[position : end - _CRC_BYTES]
+        if data[end - _CRC_BYTES : end] != _u32(_chunk_crc(chunk.type, content)):  # C1
+            raise CorruptError(f"the checksum of chunk {chunk.name} does not match: the file is damaged (rule C1)")
+        yield chunk.type, content
+        position = end
 
 
 def _check_order(types: list[int], mode: Mode, strips: int) -> None:

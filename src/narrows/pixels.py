@@ -36,11 +36,13 @@ __all__ = [
     "Source",
     "decode_alpha",
     "encode_alpha",
+    "exif_of",
     "from_planes",
     "pad_edges",
     "read_picture",
     "to_image",
     "to_planes",
+    "xmp_of",
 ]
 
 Samples: TypeAlias = NDArray[np.uint8]  # (H, W, C), C = 1 (grey) or 3 (RGB)
@@ -94,8 +96,8 @@ def read_picture(source: Source, limits: Limits) -> Picture:
                 picture = _from_image(source, limits)
         elif isinstance(source, str | os.PathLike):
             with Path(source).open("rb") as file:
-                if file.seekable() and os.fstat(file.fileno()).st_size > limits.max_bytes:
-                    raise LimitError(f"has more than {limits.max_bytes} bytes, which is the limit (Limits.max_bytes)")
+                if file.seekable():
+                    limits.check_bytes(os.fstat(file.fileno()).st_size)
                 picture = _from_file(file if file.seekable() else io.BytesIO(read_source(file, limits)), limits)
         else:
             picture = _from_file(io.BytesIO(read_source(source, limits)), limits)
@@ -169,7 +171,7 @@ def _from_image(image: Image.Image, limits: Limits) -> Picture:
         warn("has more than 8 bits a sample, coded with 8", ConversionWarning, stacklevel=4)
     image.load()
     samples, alpha, icc = split_samples(image, _bytes(image.info.get("icc_profile")))
-    metadata = {"ICC": icc, "EXIF": _exif(image), "XMP": _xmp(image)}
+    metadata = {"ICC": icc, "EXIF": exif_of(image), "XMP": xmp_of(image)}
     for name, content in metadata.items():
         if content is not None and len(content) > limits.max_metadata:
             message = f"has {len(content)} bytes of {name}, left out: the limit is {limits.max_metadata}"
@@ -179,6 +181,8 @@ def _from_image(image: Image.Image, limits: Limits) -> Picture:
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:
+    if min(width, height) < 1:
+        raise PictureError(f"is {width} x {height} pixels, a picture has at least one")
     limits.check_pixels(width, height)
     if max(width, height) > MAX_SIDE:
         raise LimitError(f"is {width} x {height} pixels, the format allows {MAX_SIDE} a side; cut it into parts")
@@ -239,7 +243,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _exif(image: Image.Image) -> bytes | None:
+def exif_of(image: Image.Image) -> bytes | None:
     """The EXIF block as the file held it; for TIFF, which has none, one made of the tags about the photograph."""
     info = image.info
     if _bytes(info.get("exif")):
@@ -262,7 +266,8 @@ def _exif(image: Image.Image) -> bytes | None:
     return kept.tobytes() if len(kept) else None
 
 
-def _xmp(image: Image.Image) -> bytes | None:
+def xmp_of(image: Image.Image) -> bytes | None:
+    """The XMP block as the file held it."""
     text = image.info.get("XML:com.adobe.xmp")
     return _bytes(image.info.get("xmp")) or (text.encode() if isinstance(text, str) and text else None)
 

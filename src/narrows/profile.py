@@ -23,6 +23,7 @@ from safetensors import SafetensorError, deserialize
 from narrows.container import STRIP_ROWS
 from narrows.entropy import LatentTables, SideTables
 from narrows.errors import ProfileError
+from narrows.inputs import read_at_most
 from narrows.onnx_check import WEIGHTS, Graph, check_graph
 from narrows.profiles import MANIFEST, MAX_MANIFEST, find
 
@@ -246,7 +247,7 @@ def _check_listing(folder: Path, expected: set[str]) -> None:
 def _read(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            data = read_at_most(file, limit + 1)
     except OSError as error:
         raise ProfileError(f"cannot be read: {error.strerror or error}") from error
     _require(len(data) <= limit, f"has more than {limit} bytes")

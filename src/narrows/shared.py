@@ -16,22 +16,25 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from narrows.codec import Codec, Region
+    from narrows.container import Container
 
 _MAKING = Lock()
 
 
-def shared_codec(profile: str | os.PathLike[str]) -> Codec:
-    """The codec of a profile with the default threads and limits; a later call gives the same one."""
+def shared_codec(profile: str | os.PathLike[str], limits: Limits | None = None) -> Codec:
+    """The codec of a profile with the default threads; a later call gives the same one, or one of the same networks."""
     folder = profiles.find(profile)
     with _MAKING:  # else two threads that come first would both load the networks
-        return _codec(os.path.abspath(folder))
+        codec = _codec(os.path.abspath(folder))
+    return codec if limits is None else codec.limited(limits)
 
 
-def decode_shared(data: Source, region: Region | None, profile: str | os.PathLike[str] | None) -> Image:
+def decode_shared(
+    data: Source, region: Region | None, profile: str | os.PathLike[str] | None, limits: Limits | None
+) -> Image:
     """narrows.decode: the container is checked before any profile is looked for."""
     with named(data):
-        limits = Limits()
-        file = container.read(read_source(data, limits), limits)
+        file = _read(data, limits)
         codec = _codec_for(file.profile) if profile is None else shared_codec(profile)
 
         from narrows.pixels import to_image
@@ -39,14 +42,18 @@ def decode_shared(data: Source, region: Region | None, profile: str | os.PathLik
         return to_image(codec.decode_container(file, region))
 
 
-def verify_shared(data: Source, deep: bool, profile: str | os.PathLike[str] | None) -> None:
+def verify_shared(data: Source, deep: bool, profile: str | os.PathLike[str] | None, limits: Limits | None) -> None:
     """narrows.verify."""
     with named(data):
-        limits = Limits()
-        file = container.read(read_source(data, limits), limits)
+        file = _read(data, limits)
         if deep:
             codec = _codec_for(file.profile) if profile is None else shared_codec(profile)
             codec.decode_container(file)
+
+
+def _read(data: Source, limits: Limits | None) -> Container:
+    limits = limits or Limits()
+    return container.read(read_source(data, limits), limits)
 
 
 def _codec_for(prefix: bytes) -> Codec:

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from narrows import profiles
-from narrows.container import read_header, strip_count
-from narrows.inputs import Source, named, read_source
+from narrows.container import MAX_HEADER, read_header, strip_count
+from narrows.inputs import Source, named, read_start
 from narrows.limits import Limits
 
 
@@ -50,14 +50,14 @@ class Info:
 
 
 def info(source: Source, limits: Limits | None = None) -> Info:
-    """Read a file's header; the chunks behind it are not checked (see `verify`). FormatError or LimitError."""
+    """Read a file's header and nothing else; see `verify` for what lies behind it. FormatError or LimitError."""
     limits = limits or Limits()
     with named(source):
-        data = read_source(source, limits)
-        header = read_header(data, limits)
+        start, size_bytes = read_start(source, MAX_HEADER, limits)
+        header = read_header(start, limits)
     known = profiles.name_and_qualities(header.profile)
     return Info(
-        size_bytes=len(data),
+        size_bytes=size_bytes,
         format_version=header.version,
         width=header.width,
         height=header.height,
@@ -67,7 +67,7 @@ def info(source: Source, limits: Limits | None = None) -> Info:
         profile=header.profile.hex(),
         profile_name=None if known is None else known[0],
         strips=strip_count(header.height),
-        bits_per_pixel=8 * len(data) / (header.width * header.height),
+        bits_per_pixel=8 * size_bytes / (header.width * header.height),
         chunks=tuple(Chunk(name=chunk.name, size_bytes=chunk.length) for chunk in header.chunks),
     )
 

@@ -34,7 +34,8 @@ class Result:
 class Manner:
     """How the jobs are done: how many at once, whether files are overwritten, and what is said on the way.
 
-    `binary_stdout`: the result itself goes to stdout, so words and JSON go to stderr.
+    `binary_stdout`: the result itself goes to stdout, so words and JSON go to stderr. `verdict`: what is said at the
+    end of how many of several inputs, such as "are whole"; nothing if it is empty.
     """
 
     at_once: int = 1
@@ -42,6 +43,7 @@ class Manner:
     as_json: bool = False
     quiet: bool = False
     binary_stdout: bool = False
+    verdict: str = ""
 
 
 Work: TypeAlias = Callable[[Job, Progress | None], Result]
@@ -64,6 +66,8 @@ def run_jobs(jobs: Sequence[Job], work: Work, manner: Manner) -> ExitCode:
                 with bar.aside():
                     _say(manner, result.line, result.record)
             bar.advance()
+    if manner.verdict and len(jobs) > 1 and not (manner.as_json or manner.quiet):
+        click.echo(f"{len(jobs) - len(failures)} of {len(jobs)} {manner.verdict}")
     if not failures:
         return ExitCode.DONE
     return failures[0] if len(jobs) == 1 else ExitCode.FAILED

@@ -37,6 +37,7 @@ def _region(context: click.Context, parameter: click.Parameter, value: str | Non
 )
 @options.profile
 @options.work
+@options.limits
 @options.words
 def decode(
     inputs: tuple[str, ...],
@@ -46,6 +47,7 @@ def decode(
     profile: str | None,
     jobs: int,
     threads: int | None,
+    limits: Limits,
     recursive: bool,
     as_json: bool,
     quiet: bool,
@@ -60,7 +62,6 @@ def decode(
     todo = find_jobs(inputs, NARROWS_SUFFIXES, recursive=recursive)
     todo = plan_outputs(todo, output, _DEFAULT_SUFFIX, force=force)
     suffix = _suffix(output)
-    limits = Limits()
     codecs = Codecs(profile, options.threads_each(threads, jobs), limits)
 
     def work(job: Job, progress: Progress | None) -> Result:

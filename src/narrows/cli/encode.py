@@ -49,6 +49,7 @@ from narrows.limits import Limits
 )
 @options.profile
 @options.work
+@options.limits
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @options.words
 @click.pass_context
@@ -64,6 +65,7 @@ def encode(
     profile: str | None,
     jobs: int,
     threads: int | None,
+    limits: Limits,
     strip: bool,
     recursive: bool,
     as_json: bool,
@@ -79,7 +81,6 @@ def encode(
         silence_warnings()
     todo = find_jobs(inputs, PICTURE_SUFFIXES, recursive=recursive)
     todo = plan_outputs(todo, output, NARROWS_SUFFIXES[0], force=force)
-    limits = Limits()
     codecs = Codecs(profile, options.threads_each(threads, jobs), limits)
     if any(job.problem is None for job in todo):
         codecs.for_encoding()  # a missing profile is said once, not for every picture

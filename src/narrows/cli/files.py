@@ -11,17 +11,15 @@ from pathlib import Path
 
 import click
 
-from narrows.errors import LimitError
+from narrows.inputs import read_source
+from narrows.limits import Limits
 
 
-def read_stdin(max_bytes: int) -> bytes:
-    """All of stdin; a terminal is a usage error, more than `max_bytes` a LimitError."""
+def read_stdin(limits: Limits) -> bytes:
+    """All of stdin; a terminal is a usage error, more than `limits.max_bytes` a LimitError."""
     if sys.stdin.isatty():
         raise click.UsageError("'-' is stdin, which is a terminal here; redirect a file or a pipe into it")
-    data = sys.stdin.buffer.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise LimitError(f"has more than {max_bytes} bytes, which is the limit")
-    return data
+    return read_source(sys.stdin.buffer, limits)
 
 
 def check_stdout() -> None:

@@ -15,17 +15,17 @@ from narrows.limits import Limits
 
 @click.command("info")
 @options.inputs
+@options.limits
 @options.words
-def info(inputs: tuple[str, ...], recursive: bool, as_json: bool, quiet: bool) -> int:
+def info(inputs: tuple[str, ...], limits: Limits, recursive: bool, as_json: bool, quiet: bool) -> int:
     """Show what narrows files say about themselves.
 
     IN is a narrows file, a folder of them (.nrws), or - for stdin. Only the header is checked; `narrows verify` checks
     the rest.
     """
-    limits = Limits()
 
     def work(job: Job, progress: Progress | None) -> Result:
-        found = summary.info(job.read(limits), limits)
+        found = summary.info(job.read(limits) if job.path is None else job.path, limits)
         return Result(line=_lines(job.name, found), record={"input": job.name} | found.as_dict())
 
     jobs = find_jobs(inputs, NARROWS_SUFFIXES, recursive=recursive)

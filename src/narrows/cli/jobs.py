@@ -12,6 +12,7 @@ import click
 
 from narrows.cli.files import check_stdout, check_writable, read_stdin
 from narrows.errors import NarrowsError, OptionError, PictureError
+from narrows.inputs import read_source
 from narrows.limits import Limits
 
 STANDARD = "-"
@@ -38,9 +39,7 @@ class Job:
     def read(self, limits: Limits) -> bytes:
         """The input's bytes; OSError or LimitError."""
         if self.path is None:
-            return read_stdin(limits.max_bytes)
-        from narrows.inputs import read_source
-
+            return read_stdin(limits)
         return read_source(self.path, limits)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
+
+from narrows.limits import Limits
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,6 +35,31 @@ def profile(command: Command) -> Command:
     return click.option("-p", "--profile", metavar="NAME|DIR", help="A shipped profile's name, or the folder of one.")(
         command
     )
+
+
+def limits(command: Command) -> Command:
+    """--max-pixels, --max-bytes and --max-metadata, handed on as one argument `limits`."""
+
+    @wraps(command)
+    def limited(*args: Any, max_pixels: int, max_bytes: int, max_metadata: int, **kwargs: Any) -> Any:
+        chosen = Limits(max_pixels=max_pixels, max_bytes=max_bytes, max_metadata=max_metadata)
+        return command(*args, limits=chosen, **kwargs)
+
+    described: Any = limited
+    for name, text in (
+        ("max_metadata", "ICC, EXIF or XMP of more bytes than this, each."),
+        ("max_bytes", "A file of more bytes than this."),
+        ("max_pixels", "A picture of more pixels than this."),
+    ):
+        described = click.option(
+            f"--{name.replace('_', '-')}",
+            type=click.IntRange(min=1),
+            default=getattr(Limits(), name),
+            show_default=True,
+            metavar="N",
+            help=f"Refuse: {text}",
+        )(described)
+    return cast(Command, described)
 
 
 def work(command: Command) -> Command:
