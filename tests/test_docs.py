@@ -136,4 +136,4 @@ def test_every_public_name_is_described() -> None:
 def test_links_lead_somewhere() -> None:
     for text in (CLI, API, LAB):
         for link in re.findall(r"\]\(([^)#]+)", text):
-            assert (DOCS / link).is_file(), link
+            assert link.startswith("https://") or (DOCS / link).is_file(), link
