@@ -116,7 +116,7 @@ def test_a_wrong_checksum_is_refused_and_leaves_nothing(server: Server, tmp_path
 def test_a_server_that_does_not_answer_is_an_error_with_the_reason(server: Server, tmp_path: Path) -> None:
     with pytest.raises(NarrowsError, match="404"):
         fetch(remote("a.gz", DATA, server.url("a.gz")), tmp_path, progress=False)
-    with pytest.raises(NarrowsError, match="cannot be fetched .http://127.0.0.1:9/a.gz"):
+    with pytest.raises(NarrowsError, match="cannot be fetched .http://127.0.0.1:9/a.gz: no connection.; try"):
         fetch(remote("a.gz", DATA, "http://127.0.0.1:9/a.gz"), tmp_path, progress=False)
 
 

@@ -1,4 +1,4 @@
-"""Official files into a cache, each checked by its SHA-256: the only file that imports pooch or uses the network."""
+"""Official files into a cache, each checked by its SHA-256: the only file that imports pooch and requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
+import requests
 from tqdm import tqdm
 
 from narrows.errors import NarrowsError
@@ -76,4 +77,9 @@ def fetch(file: RemoteFile, folder: Path, *, progress: bool = True) -> Path:
 
 
 def _one_line(error: Exception) -> str:
+    """What went wrong, in some words: a library's own tell every layer that a missing network goes through."""
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "no connection"
     return " ".join(str(error).split()) or type(error).__name__
