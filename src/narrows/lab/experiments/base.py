@@ -99,9 +99,9 @@ class Experiment:
     run: Callable[[Setting], Report]
 
     def redo(self, setting: Setting) -> Report:
-        """`run`, with a warning in the report of a quick one."""
+        """`run`, with a warning at the head of the report of a quick one."""
         report = self.run(setting)
-        return replace(report, note=f"{_QUICK} {report.note}") if setting.quick else report
+        return replace(report, verdict=f"{_QUICK} {report.verdict}") if setting.quick else report
 
 
 def load_data(
