@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pictures import photo_like
@@ -147,15 +146,15 @@ def test_a_file_where_the_folder_should_be(folder: Path, capfd: pytest.CaptureFi
 
 
 def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    write = Path.write_text
+    write = Path.write_bytes
 
-    def full(path: Path, text: str, *arguments: Any, **options: Any) -> int:
-        if path.name != "report.md.new":
-            return write(path, text, *arguments, **options)
-        write(path, text[:100], *arguments, **options)
+    def full(path: Path, data: bytes) -> int:
+        if not path.name.startswith("report.md."):
+            return write(path, data)
+        write(path, data[:100])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     assert narrows(["compare", "photos", *ENOUGH]) == 1
     said = capfd.readouterr().err
     assert said.startswith("narrows: report: cannot be written: No space left on device; what was measured is kept")

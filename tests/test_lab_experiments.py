@@ -18,7 +18,7 @@ from narrows.errors import OptionError
 from narrows.lab.data import Dataset, Split
 from narrows.lab.experiments.base import Setting, evenly, load_data, reduced
 from narrows.lab.experiments.catalogue import EXPERIMENTS, find
-from narrows.lab.experiments.coded import Model, Plan, coded_model, more_points, reconstructed
+from narrows.lab.experiments.coded import Model, Plan, coded_model, more_points
 from narrows.lab.experiments.command import list_command, run_command
 from narrows.lab.experiments.kept import kept
 from narrows.lab.experiments.rivals import rivals
@@ -27,6 +27,7 @@ from narrows.lab.measure.linear import block_pca_network, equal_steps
 from narrows.lab.nets.base import StudyNetwork
 from narrows.lab.nets.depth import depth_network
 from narrows.lab.nets.vector import dense_autoencoder
+from narrows.lab.study.grid import reconstructed
 from narrows.lab.study.quantiser import Steps
 from narrows.lab.study.training import Recipe
 

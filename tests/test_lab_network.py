@@ -21,8 +21,13 @@ from narrows.lab.network import (  # noqa: E402
     unshuffle,
 )
 from narrows.lab.optimizer import Muon, orthogonalised, rate_factor  # noqa: E402
-from narrows.lab.rate import ROWS, SKIPPED_ROWS, gaussian_laplace_probability, row_scale  # noqa: E402
-from narrows.lab.train import stratified_qualities  # noqa: E402
+from narrows.lab.rate import (  # noqa: E402
+    ROWS,
+    SKIPPED_ROWS,
+    gaussian_laplace_probability,
+    row_scale,
+    stratified_qualities,
+)
 
 
 def smooth_pictures(count: int, side: int) -> torch.Tensor:

@@ -21,7 +21,7 @@ from narrows.lab.nets.base import StudyNetwork  # noqa: E402
 from narrows.lab.nets.depth import depth_network  # noqa: E402
 from narrows.lab.nets.sunset import baseline  # noqa: E402
 from narrows.lab.nets.vector import conv_autoencoder  # noqa: E402
-from narrows.lab.study.model import StudyModel  # noqa: E402
+from narrows.lab.study.model import StudyModel, Terms  # noqa: E402
 from narrows.lab.study.training import Epoch, Plateau, Recipe, train_study  # noqa: E402
 from narrows.lab.task import LoopConfig, RunState  # noqa: E402
 
@@ -96,6 +96,24 @@ def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(tmp_path: Path, batc
     assert np.array_equal(resumed.strip, whole.strip)
     state, expected = resumed.network.state_dict(), whole.network.state_dict()
     assert all(torch.equal(state[name], expected[name]) for name in expected)
+
+
+def test_every_step_trains_and_no_evaluation_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[bool] = []
+    forward = StudyModel.forward
+
+    def heard(self: StudyModel, *arguments: torch.Tensor) -> Terms:
+        modes.append(self.training and all(module.training for module in self.modules()))
+        return forward(self, *arguments)
+
+    monkeypatch.setattr(StudyModel, "forward", heard)
+    settings = recipe(batch=32)  # two steps an epoch, and one evaluation
+    with pytest.raises(KeyboardInterrupt):
+        train_study(small, TRAIN, VALIDATION, settings, tmp_path, progress=False, on_epoch=broken_after(2))
+    assert modes == [True, True, False] * 2
+    modes.clear()
+    train_study(small, TRAIN, VALIDATION, settings, tmp_path, progress=False)
+    assert modes == [False, True, True, False]  # first the evaluation that was interrupted
 
 
 def test_a_finished_run_is_loaded_and_another_one_refused(tmp_path: Path) -> None:

@@ -27,11 +27,12 @@ from narrows.compare.canvas import WIDE, WIDER, Size, add_plot, apart, look, new
 from narrows.compare.charts import picture_figure, speed_figure
 from narrows.compare.crops import rival_of
 from narrows.compare.curves import Curve, rate_at_quality, rising
+from narrows.compare.files import write_whole
 from narrows.compare.palette import LIGHT, PUBLISHED, Style, styles
 from narrows.compare.per_metric import MetricAnalysis
 from narrows.compare.published import PublishedRow
 from narrows.compare.records import Comparison
-from narrows.compare.svg import POINTS_PER_INCH, svg_file
+from narrows.compare.svg import png_file, svg_file
 
 _RATES = (0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20)
 _RATIOS = (10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 140, 160, 200, 250, 300, 400, 600, 800, 1600)
@@ -84,10 +85,8 @@ def write_figures(folder: str | os.PathLike[str], comparison: Comparison, analys
     written = []
     for name, (figure, title) in figures.items():
         if figure is not None:
-            svg, png = Path(folder) / f"{name}.svg", Path(folder) / f"{name}.png"
-            svg.write_text(svg_file(figure, title), encoding="utf-8")
-            figure.savefig(png, dpi=2 * POINTS_PER_INCH, facecolor=LIGHT["paper"])
-            written += [svg, png]
+            written.append(write_whole(Path(folder) / f"{name}.svg", svg_file(figure, title)))
+            written.append(write_whole(Path(folder) / f"{name}.png", png_file(figure)))
     return tuple(written)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> Path:
-    """Write a text beside its place and rename it; the path. OSError from the disk, which leaves nothing behind."""
-    beside = path.with_name(path.name + ".new")
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write a text as UTF-8, or bytes, beside the place and rename; the path. OSError from the disk.
+
+    Whatever goes wrong leaves nothing behind. Several processes may write the same file: the last one's stays.
+    """
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)  # open()'s own permissions
         return beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

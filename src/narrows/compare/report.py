@@ -144,6 +144,15 @@ def png_uri(pixels: Pixels) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
+def drawing(wide: Figure, narrow: Figure, name: str, title: str) -> Drawing:
+    """A figure drawn twice, for wide and for narrow pages; `name` is its alone in the page, `title` is read aloud."""
+    # Made by svg.py, which escapes what it was given: the one place where text becomes markup unescaped.
+    return Drawing(
+        wide=Markup(inline_svg(wide, f"{name}-w", title)),
+        narrow=Markup(inline_svg(narrow, f"{name}-n", title)),
+    )
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("narrows.compare"),
@@ -173,8 +182,8 @@ def _panel(metric: MetricAnalysis, analysis: Analysis, looks: dict[str, Style]) 
     wide, narrow = relative_figure(lines, metric.axis, WIDER), relative_figure(lines, metric.axis, NARROW)
     relative = None
     if wide is not None and narrow is not None:
-        relative = _drawing(wide, narrow, f"relative-{metric.key}", f"Bytes at equal quality: {title}")
-    rate = _drawing(
+        relative = drawing(wide, narrow, f"relative-{metric.key}", f"Bytes at equal quality: {title}")
+    rate = drawing(
         rate_figure(lines, metric.axis, WIDE),
         rate_figure(lines, metric.axis, NARROW),
         f"rate-{metric.key}",
@@ -183,19 +192,11 @@ def _panel(metric: MetricAnalysis, analysis: Analysis, looks: dict[str, Style]) 
     return Panel(metric=metric, lines=tuple(lines), rate=rate, relative=relative)
 
 
-def _drawing(wide: Figure, narrow: Figure, name: str, title: str) -> Drawing:
-    # Made by svg.py, which escapes what it was given: the one place where text becomes markup unescaped.
-    return Drawing(
-        wide=Markup(inline_svg(wide, f"{name}-w", title)),
-        narrow=Markup(inline_svg(narrow, f"{name}-n", title)),
-    )
-
-
 def _speed(comparison: Comparison, names: dict[str, str], looks: dict[str, Style]) -> Drawing | None:
     if comparison.speed is None:
         return None
     wide, narrow = (speed_figure(comparison.speed, names, looks, size) for size in (BROAD, NARROW))
-    return _drawing(wide, narrow, "speed", "Encoding and decoding speed in megapixels per second; the table has it too")
+    return drawing(wide, narrow, "speed", "Encoding and decoding speed in megapixels per second; the table has it too")
 
 
 def _board(comparison: Comparison, analysis: Analysis) -> list[BoardRow]:

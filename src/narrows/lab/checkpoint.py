@@ -102,7 +102,12 @@ def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
-def settled(folder: Path) -> Path:
+def has_checkpoint(run: Path) -> bool:
+    """Whether the run's folder holds a state to go on from."""
+    return _settled(run / "checkpoint").exists()
+
+
+def _settled(folder: Path) -> Path:
     """The checkpoint itself, or the one that a kill during the swap left beside it."""
     old = folder.with_name(folder.name + ".old")
     return old if not (folder / _STATE).exists() and (old / _STATE).exists() else folder
@@ -110,7 +115,7 @@ def settled(folder: Path) -> Path:
 
 def read_state(folder: Path) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = json.loads((settled(folder) / _STATE).read_text())
+        state: dict[str, Any] = json.loads((_settled(folder) / _STATE).read_text())
     except (OSError, ValueError) as error:
         raise OptionError(f"there is no checkpoint in {folder}: {error}") from error
     return state
@@ -118,7 +123,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
-    for path in sorted(settled(folder).glob("*.safetensors")):
+    for path in sorted(_settled(folder).glob("*.safetensors")):
         tensors |= load_file(path)
     return tensors
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from narrows.errors import OptionError
-from narrows.lab.checkpoint import load_checkpoint, save_checkpoint, save_tensors, settled
+from narrows.lab.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint, save_tensors
 from narrows.lab.task import LoopConfig, RunState, Task
 
 LOOP_COLUMNS = (
@@ -54,7 +54,7 @@ def start_fabric(config: LoopConfig) -> Fabric:
 
 def check_folder(run: Path, resume: bool) -> None:
     """OptionError if the folder holds a run that would be overwritten, or none that could go on."""
-    exists = (settled(run / "checkpoint")).exists()
+    exists = has_checkpoint(run)
     if resume and not exists:
         raise OptionError(f"there is nothing to resume in {run}")
     if not resume and exists:
@@ -137,8 +137,10 @@ def _updates(fabric: Fabric, network: Any, task: Task, optimizers: Sequence[Any]
     world, rank = fabric.world_size, fabric.global_rank
     losses: list[Tensor] = []
     mark, mark_megapixels, last = time.monotonic(), state.megapixels, time.monotonic()
+    network.train()
     while config.progress(state.step, state.seconds) < 1 and not state.finished:
-        network.train()
+        if state.evaluated_step == state.step:
+            network.train()  # again: evaluations leave it in eval mode
         factor = task.rate_factor(config.progress(state.step, state.seconds), state.step) * state.rate_scale
         for optimizer, base in zip(optimizers, task.rates, strict=True):
             for group in optimizer.param_groups:

@@ -1,4 +1,4 @@
-"""What the symbols cost while training, before there are tables.
+"""What the symbols cost while training, before there are tables, and the loss that weighs it against the distortion.
 
 A residual symbol in row k is coded by a mixture of a Gaussian and a Laplacian, both of the row's standard deviation;
 the mixture's weight is a learned function of the row. At export each row's table is fitted to real residuals instead
@@ -20,6 +20,21 @@ SKIPPED_SCALE = 0.188
 SKIPPED_ROWS = int((torch.log2(torch.tensor(SKIPPED_SCALE)).item() - LOWEST_LOG2_SCALE) / LOG2_SCALE_STEP) + 1
 
 _SMALLEST_PROBABILITY = 2.0**-24
+
+
+def stratified_qualities(count: int, qualities: int) -> Tensor:
+    """(count,) indices spread evenly over the range, in random places: uniform, with less variance than drawing."""
+    return ((torch.arange(count) + torch.rand(count)) * qualities / count).long().clamp(max=qualities - 1)
+
+
+def rate_distortion_loss(bpp: Tensor, weighted_mse: Tensor, lambda_rd: Tensor) -> Tensor:
+    """0.1 x the mean over the batch of (bpp + lambda MSE) / sqrt(lambda), all (B,); MSE on 0..255.
+
+    Without the root the few highest lambdas would be all that the network hears. The product lambda MSE is the
+    caller's: in which order its factors round is part of what a run repeats when it goes on.
+    """
+    loss: Tensor = 0.1 * ((bpp + weighted_mse) / lambda_rd.sqrt()).mean()
+    return loss
 
 
 def row_scale(row: Tensor) -> Tensor:

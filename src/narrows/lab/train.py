@@ -21,6 +21,7 @@ from narrows.lab.loop import check_folder, run_loop, start_fabric
 from narrows.lab.network import Flagship, NetworkConfig, kilo_macs_per_pixel, parameter_count
 from narrows.lab.optimizer import build_optimizers, rate_factor
 from narrows.lab.photos import CropConfig, Photos, centre_crop, draw_batch, load_photos
+from narrows.lab.rate import rate_distortion_loss, stratified_qualities
 from narrows.lab.task import Evaluation, LoopConfig, RunState
 
 EVALUATION_QUALITIES = 8
@@ -63,19 +64,6 @@ class TrainConfig:
         )  # fmt: skip
 
 
-def rate_distortion_loss(network: torch.nn.Module, lambdas: Tensor, x: Tensor, quality: Tensor) -> Tensor:
-    """Mean over the batch of (bpp + lambda MSE) / sqrt(lambda), x (B, H, W, C) in 0..1.
-
-    Without the root the few highest lambdas would be all that the network hears.
-    """
-    coded = network(x, quality)
-    lambda_rd = lambdas[quality]
-    mse = 255**2 * (coded.picture - x).square().mean((1, 2, 3))
-    bpp = (coded.latent_bits + coded.side_bits) / (x.shape[1] * x.shape[2])
-    loss: Tensor = 0.1 * ((bpp + lambda_rd * mse) / lambda_rd.sqrt()).mean()
-    return loss
-
-
 class FlagshipTask:
     """The flagship and its photographs as the loop wants them; a loop.Task."""
 
@@ -104,8 +92,12 @@ class FlagshipTask:
 
     def loss(self, network: nn.Module, step: int, seed: int) -> Tensor:
         x = draw_batch(self._training, self._batch, self._crop, seed)
-        quality = stratified_qualities(self._batch, self.network.config.qualities)
-        return rate_distortion_loss(network, self._lambdas, x, quality.to(x.device))
+        quality = stratified_qualities(self._batch, self.network.config.qualities).to(x.device)
+        coded = network(x, quality)
+        lambda_rd = self._lambdas[quality]
+        mse = 255**2 * (coded.picture - x).square().mean((1, 2, 3))
+        bpp = (coded.latent_bits + coded.side_bits) / (x.shape[1] * x.shape[2])
+        return rate_distortion_loss(bpp, lambda_rd * mse, lambda_rd)
 
     def evaluate(self, state: RunState) -> Evaluation:
         """A row a quality, on the held-out photographs. No score: the last weights of a run are its best."""
@@ -147,11 +139,6 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
     task = FlagshipTask(network, config, training, held_out)
     run_loop(fabric, task, loop, resume=resume, start=start.name if start else "linear", progress=progress)
     return config.run
-
-
-def stratified_qualities(count: int, qualities: int) -> Tensor:
-    """(count,) indices spread evenly over the range, in random places: uniform, with less variance than drawing."""
-    return ((torch.arange(count) + torch.rand(count)) * qualities / count).long().clamp(max=qualities - 1)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from narrows.errors import OptionError
 from narrows.lab.data import Split
 from narrows.lab.experiments.base import Indices, Pictures, Setting, crc, evenly
-from narrows.lab.experiments.coded import Model, reconstructed
+from narrows.lab.experiments.coded import Model
 from narrows.lab.experiments.kept import kept
 from narrows.lab.latent_space import (
     Features,
@@ -26,6 +26,7 @@ from narrows.lab.measure.arrays import picture_pixels
 from narrows.lab.measure.artefacts import sharpness
 from narrows.lab.nets.aevae import VariationalNetwork
 from narrows.lab.nets.base import StudyNetwork
+from narrows.lab.study.grid import reconstructed
 
 _PATHS = 24
 """Pairs of pictures whose paths are measured."""
@@ -105,8 +106,7 @@ def free(model: Model) -> StudyNetwork:
 def space(model: Model, tools: Gauge, setting: Setting) -> Space:
     """Measured once and kept."""
     key = f"{crc(model.floats.mse_of)} {crc(tools.real)} {crc(tools.others)} {tools.floor:.6g}"
-    file = setting.output / "measured" / f"{model.plan.name}-s{model.seed}" / "space.npz"
-    return kept(file, key, Space, lambda: _space(model, tools))
+    return kept(model.measured(setting) / "space.npz", key, Space, lambda: _space(model, tools))
 
 
 def _space(model: Model, tools: Gauge) -> Space:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from narrows.lab.data import Dataset
 from narrows.lab.experiments.base import Indices, Pictures, Setting, crc, evenly
 from narrows.lab.experiments.bottleneck_plans import Subject
-from narrows.lab.experiments.coded import Model, Point, more_points, reconstructed
+from narrows.lab.experiments.coded import Model, Point, more_points
 from narrows.lab.experiments.kept import kept
 from narrows.lab.experiments.rivals import Rival
 from narrows.lab.latent_space import Neighbours, Projection, latents, neighbour_accuracy, pca, tsne
+from narrows.lab.study.grid import reconstructed
 
 NEIGHBOURS = 5
 PIXELS = "pixels"
@@ -132,9 +133,8 @@ def tiles(model: Model, data: Dataset, shown: Indices, setting: Setting) -> dict
     found = {(name, -1): reconstructed(model.network, pictures)}
     for point in model.points:
         key = f"{point.result.mse} {point.bytes} {crc(shown)}"
-        file = setting.output / "measured" / f"{name}-s{model.seed}" / f"tiles-{point.quality}.npz"
         found[name, point.quality] = kept(
-            file,
+            model.measured(setting) / f"tiles-{point.quality}.npz",
             key,
             _Tiles,
             lambda point=point: _Tiles(pixels=point.decoded(shown)),  # type: ignore[misc]
@@ -148,17 +148,17 @@ def neighbours(models: Sequence[Model], data: Dataset, subject: Subject, setting
     if labels is None:
         return {}
     setting.say(f"{subject.label}: neighbours")
-    images = data.test.images
+    images, of_pixels = data.test.images, setting.output / "measured" / f"{subject.name}-{PIXELS}"
     found = {}
     for name, model in ((PIXELS, None), *((model.plan.name, model) for model in models)):
-        place = f"{subject.name}-{PIXELS}" if model is None else f"{name}-s{model.seed}"
+        folder = of_pixels if model is None else model.measured(setting)
         key = f"{crc(images)} {crc(labels)} {'' if model is None else model.floats.mse}"
 
         def make(model: Model | None = model) -> Neighbours:
             codes = images.reshape(len(images), -1) if model is None else latents(model.network, images)
             return neighbour_accuracy(codes.astype(np.float32), labels, k=NEIGHBOURS)
 
-        found[name] = kept(setting.output / "measured" / place / "neighbours.npz", key, Neighbours, make)
+        found[name] = kept(folder / "neighbours.npz", key, Neighbours, make)
     return found
 
 
@@ -167,7 +167,7 @@ def classes(model: Model, data: Dataset, setting: Setting) -> Classes:
     setting.say(f"{model.plan.label}: PCA and t-SNE of its codes")
     chosen = evenly(len(data.test), _TSNE_MOST)
     codes = latents(model.network, data.test.images[chosen])
-    folder, key = setting.output / "measured" / f"{model.plan.name}-s{model.seed}", f"{model.floats.mse} {crc(chosen)}"
+    folder, key = model.measured(setting), f"{model.floats.mse} {crc(chosen)}"
     perplexity = min(_PERPLEXITY, len(chosen) / 4)
     flat = kept(folder / "pca-2.npz", key, Projection, lambda: pca(codes, 2))
     deep = kept(folder / "pca-3.npz", key, Projection, lambda: pca(codes, 3))

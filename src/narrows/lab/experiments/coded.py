@@ -32,7 +32,7 @@ from narrows.lab.measure.quality import Quality, measure
 from narrows.lab.measure.sheets import from_sheet, to_sheet
 from narrows.lab.nets.base import Geometry, StudyNetwork
 from narrows.lab.nets.sizes import macs, parameters
-from narrows.lab.study.grid import batches, decode, encode, sample_latents
+from narrows.lab.study.grid import reconstructed, sample_latents
 from narrows.lab.study.profile import export_study
 from narrows.lab.study.quantiser import SWEEP_BITS, Steps, uniform_sweep
 from narrows.lab.study.settle import settled
@@ -140,13 +140,22 @@ class Model:
     live: tuple[int, ...] = ()
 
     @property
+    def name(self) -> str:
+        """Of its folders."""
+        return _run_name(self.plan, self.seed)
+
+    @property
     def geometry(self) -> Geometry:
         return self.network.geometry
+
+    def measured(self, setting: Setting) -> Path:
+        """The folder of what was measured on it."""
+        return _measured(setting, self.name)
 
 
 def coded_model(plan: Plan, data: Dataset, setting: Setting, *, seed: int = 0) -> Model:
     """Train on data.train, choose the epoch on data.validation, code and measure data.test."""
-    folder = f"{plan.name}-s{seed}"
+    folder = _run_name(plan, seed)
     trained = None
     if plan.recipe is None:
         raw = plan.build().eval()
@@ -158,9 +167,8 @@ def coded_model(plan: Plan, data: Dataset, setting: Setting, *, seed: int = 0) -
         )  # fmt: skip
         raw = trained.network
     network = settled(raw)
-    measured = setting.output / "measured" / folder
     floats = kept(
-        measured / "floats.npz", f"{_digest(network)} {crc(data.test.images)}", Quality,
+        _measured(setting, folder) / "floats.npz", f"{_digest(network)} {crc(data.test.images)}", Quality,
         lambda: measure(data.test.images, reconstructed(network, data.test.images)),
     )  # fmt: skip
     shapes = _shapes(raw.geometry, data.test.images)
@@ -182,13 +190,12 @@ def coded_model(plan: Plan, data: Dataset, setting: Setting, *, seed: int = 0) -
     )  # fmt: skip
 
 
-def reconstructed(network: StudyNetwork, pictures: Pictures) -> Pictures:
-    """Pictures (N, H, W) or (N, H, W, 3) through a network and back, not quantised, clipped and rounded to 8 bits."""
-    height, width = pictures.shape[1:3]
-    parts = [decode(network, encode(network, planes)) for planes in batches(pictures, network.geometry)]
-    planes = np.concatenate([part[:, :, :height, :width] for part in parts])
-    result: Pictures = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-    return result[..., 0] if pictures.ndim == 3 else result
+def _run_name(plan: Plan, seed: int) -> str:
+    return f"{plan.name}-s{seed}"
+
+
+def _measured(setting: Setting, folder: str) -> Path:
+    return setting.output / "measured" / folder
 
 
 def _shapes(geometry: Geometry, pictures: Pictures) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -238,8 +245,8 @@ def more_points(model: Model, pictures: Pictures, setting: Setting, name: str) -
     """Other pictures (N, H, W) or (N, H, W, 3) as files of the model's own profile; `name` tells them from its own."""
     if model.profile is None or model.steps is None:
         raise OptionError(f"{model.plan.label} has no profile, so it cannot code")
-    plan, folder = replace(model.plan, coded=None), f"{model.plan.name}-s{model.seed}-{name}"
-    return _points(plan, model.profile, pictures, setting, folder, _names(plan, model.steps))
+    plan = replace(model.plan, coded=None)
+    return _points(plan, model.profile, pictures, setting, f"{model.name}-{name}", _names(plan, model.steps))
 
 
 def _points(
@@ -247,7 +254,7 @@ def _points(
 ) -> tuple[Point, ...]:
     indices = evenly(len(test), plan.coded)
     pictures = test[indices]
-    files, measured = setting.output / "files" / folder, setting.output / "measured" / folder
+    files, measured = setting.output / "files" / folder, _measured(setting, folder)
     key = f"{Profile.load(profile).digest.hex()} {crc(pictures)} {plan.rule}"
     points = []
     for quality, name in enumerate(names):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from narrows.lab.data import Dataset
 from narrows.lab.experiments.base import Measured, Pictures, Setting, crc
-from narrows.lab.experiments.coded import Model, reconstructed
+from narrows.lab.experiments.coded import Model
 from narrows.lab.experiments.kept import kept
 from narrows.lab.experiments.rivals import Rival
 from narrows.lab.measure.colour import Colour, colour
@@ -20,6 +19,7 @@ from narrows.lab.report.chart import Chart
 from narrows.lab.report.pictures import Plate
 from narrows.lab.report.plates import Version, comparison_plate, facts_line
 from narrows.lab.report.table import Cell, Column, Table
+from narrows.lab.study.grid import reconstructed
 
 PAIRINGS = ((1, 75, "a grid of 80 x 80"), (2, 50, "40 x 40"), (3, 25, "20 x 20"))
 """Layers, the JPEG and WebP quality that the study shows beside them, and the size of its latent's grid."""
@@ -31,7 +31,7 @@ Claimed = Mapping[int, tuple[float, float]]
 def study_quality(model: Model, data: Dataset, setting: Setting) -> SeedQuality:
     """The study's own metrics on the whole test part, before quantisation."""
     return kept(
-        _folder(model, setting) / "study.npz", _key(model), SeedQuality,
+        model.measured(setting) / "study.npz", _key(model), SeedQuality,
         lambda: seed_metrics(data.test.images, reconstructed(model.network, data.test.images)),
     )  # fmt: skip
 
@@ -150,7 +150,7 @@ def _middle(pictures: Pictures) -> Pictures:
 
 def _colour_before(model: Model, data: Dataset, setting: Setting) -> Colour:
     return kept(
-        _folder(model, setting) / "colour.npz", _key(model), Colour,
+        model.measured(setting) / "colour.npz", _key(model), Colour,
         lambda: colour(data.test.images, reconstructed(model.network, data.test.images)),
     )  # fmt: skip
 
@@ -166,10 +166,6 @@ def _colour_row(label: str, points: Sequence[Measured], data: Dataset, setting: 
 
 def _cells(seen: Colour) -> tuple[Cell, ...]:
     return seen.psnr_y_db, seen.psnr_cb_db, seen.psnr_cr_db, seen.ciede2000, seen.chroma_ratio
-
-
-def _folder(model: Model, setting: Setting) -> Path:
-    return setting.output / "measured" / f"{model.plan.name}-s{model.seed}"
 
 
 def _key(model: Model) -> str:

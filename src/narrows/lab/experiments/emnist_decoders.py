@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from narrows.lab.data import Dataset
 from narrows.lab.experiments.base import Experiment, Setting, load_data
-from narrows.lab.experiments.coded import Model, coded_model, reconstructed
+from narrows.lab.experiments.coded import Model, coded_model
 from narrows.lab.experiments.emnist_parts import Character, Findings
 from narrows.lab.experiments.emnist_plans import (
     CODED_MODELS,
@@ -30,7 +30,7 @@ from narrows.lab.measure.artefacts import grid_db
 from narrows.lab.measure.conventional import Conventional, Rule
 from narrows.lab.measure.seeds import seed_metrics
 from narrows.lab.report.document import Report
-from narrows.lab.study.grid import sample_latents
+from narrows.lab.study.grid import reconstructed, sample_latents
 from narrows.lab.study.quantiser import live_channels
 
 SET = "emnist-balanced"
@@ -92,9 +92,8 @@ def _character(model: Model, data: Dataset, setting: Setting) -> Character:
             grid_db=grid_db(data.test.images, decoded, 2),
         )  # fmt: skip
 
-    folder = f"{model.plan.name}-s{model.seed}"
     key = f"{model.floats.mse} {model.floats.ssim}"  # which no other weights and pictures share
-    return kept(setting.output / "measured" / folder / "character.npz", key, Character, make)
+    return kept(model.measured(setting) / "character.npz", key, Character, make)
 
 
 def _rivals(data: Dataset, setting: Setting) -> tuple[tuple[Rival, ...], ...]:

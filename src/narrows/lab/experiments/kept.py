@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+
+from narrows.compare.files import write_whole
 
 R = TypeVar("R")
 
@@ -46,8 +49,7 @@ def _write(file: Path, key: str, value: Any) -> None:
     arrays = {name: one for name, one in values.items() if isinstance(one, np.ndarray)}
     plain = json.dumps({name: one for name, one in values.items() if name not in arrays})
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f"{file.name}.new")
     stored: dict[str, Any] = arrays | {_KEY: np.array(key), _PLAIN: np.array(plain)}
-    with beside.open("wb") as stream:
-        np.savez_compressed(stream, **stored)
-    beside.replace(file)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **stored)
+    write_whole(file, packed.getvalue())

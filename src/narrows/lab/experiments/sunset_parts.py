@@ -10,14 +10,15 @@ import numpy as np
 from narrows.compare.metrics import psnr_of
 from narrows.lab.data import Dataset
 from narrows.lab.experiments.base import Indices, Measured, Pictures, Setting, crc
-from narrows.lab.experiments.coded import Model, reconstructed
+from narrows.lab.experiments.coded import Model
 from narrows.lab.experiments.kept import kept
+from narrows.lab.latent_space import decode_codes, latents
 from narrows.lab.measure.artefacts import grid_db, sharpness
 from narrows.lab.measure.rates import RatePoint, at_rate
 from narrows.lab.report.pictures import Plate, PlateRow, Tile, difference
 from narrows.lab.report.plates import Version, comparison_plate
 from narrows.lab.report.table import Cell, Column, Table
-from narrows.lab.study.grid import batches, decode, encode
+from narrows.lab.study.grid import reconstructed
 
 _GAIN = 4
 
@@ -44,13 +45,12 @@ def skip_share(model: Model, pictures: Pictures) -> Skips:
         raise RuntimeError("this model has not been coded")
     first = bottleneck(model)
     height, width = pictures.shape[1:3]
-    parts = [encode(network, planes) for planes in batches(pictures, network.geometry)]
-    y = np.concatenate(parts)
+    grid = network.geometry.grid(height, width)
+    y = latents(network, pictures).reshape(len(pictures), network.geometry.latent, *grid)
     symbols = steps.symbols(y, point.quality)
     bits = np.array([_entropy(symbols[:, channel]) for channel in range(symbols.shape[1])])
     y[:, first:] = y[:, first:].mean((0, 2, 3), keepdims=True)
-    planes = np.concatenate([decode(network, y[start : start + 8]) for start in range(0, len(y), 8)])
-    without = planes[:, :, :height, :width].transpose(0, 2, 3, 1)
+    without = decode_codes(network, y.reshape(len(y), -1), (height, width))
     errors = np.square(without.astype(np.float32) - pictures)
     return Skips(
         value_share=1 - first / symbols.shape[1],
@@ -135,8 +135,8 @@ def _texture(model: Model, original: Pictures, setting: Setting) -> _Texture:
         grids = [grid_db(original, decoded, period) for period in (2, 4, 8)]
         return _Texture(grid_2=grids[0], grid_4=grids[1], grid_8=grids[2], sharpness=sharpness(original, decoded))
 
-    file = setting.output / "measured" / f"{model.plan.name}-s{model.seed}" / "texture.npz"
-    return kept(file, f"{crc(model.floats.mse_of)} {crc(original)}", _Texture, made)
+    key = f"{crc(model.floats.mse_of)} {crc(original)}"
+    return kept(model.measured(setting) / "texture.npz", key, _Texture, made)
 
 
 def warm_table(groups: Sequence[tuple[str, Sequence[Measured]]], warm: Indices, rate: float) -> Table:

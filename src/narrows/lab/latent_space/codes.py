@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.errors import OptionError
+from narrows.lab.measure.arrays import require_pictures
 from narrows.lab.nets.base import Geometry, StudyNetwork
 from narrows.lab.study import grid
 
@@ -55,14 +56,6 @@ def decode_codes(network: StudyNetwork, codes: NDArray[np.floating], size: tuple
 def code_size(geometry: Geometry, size: tuple[int, int]) -> int:
     """How many numbers the code of a picture of that (height, width) has."""
     return geometry.values(*size)
-
-
-def require_pictures(pictures: Pictures, least: int = 1) -> None:
-    """OptionError unless there are `least` pictures uint8 (N, H, W) or (N, H, W, 3)."""
-    if pictures.dtype != np.uint8 or not (pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] == 3)):
-        raise OptionError(f"pictures are uint8 (N, H, W) or (N, H, W, 3), not {pictures.dtype} {pictures.shape}")
-    if len(pictures) < least:
-        raise OptionError(f"at least {least} pictures are needed, not {len(pictures)}")
 
 
 def _grid_shape(geometry: Geometry, size: tuple[int, int]) -> tuple[int, int, int]:

@@ -26,7 +26,8 @@ from torch.nn import functional as F
 
 from narrows.errors import OptionError
 from narrows.lab.data import Split
-from narrows.lab.latent_space.codes import Pictures, require_pictures
+from narrows.lab.latent_space.codes import Pictures
+from narrows.lab.measure.arrays import require_pictures
 
 FEATURES = 64
 _SIDE = 32  # the classifier sees pictures of this size: it judges shape, and the larger sets stay cheap

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.errors import OptionError
-from narrows.lab.latent_space.codes import Codes, Pictures, decode_codes, latents, require_pictures
+from narrows.lab.latent_space.codes import Codes, Pictures, decode_codes, latents
+from narrows.lab.measure.arrays import require_pictures
 from narrows.lab.nets.base import StudyNetwork
 
 

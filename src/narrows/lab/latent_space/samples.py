@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from narrows.errors import OptionError
-from narrows.lab.latent_space.codes import Pictures, code_size, decode_codes, latents, require_pictures
+from narrows.lab.latent_space.codes import Pictures, code_size, decode_codes, latents
+from narrows.lab.measure.arrays import require_pictures
 from narrows.lab.nets.aevae import VariationalNetwork
 from narrows.lab.nets.base import StudyNetwork
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narrows.errors import OptionError
-from narrows.lab.latent_space.codes import Pictures, require_pictures
+from narrows.lab.latent_space.codes import Pictures
+from narrows.lab.measure.arrays import require_pictures
 from narrows.lab.nets.aevae import VariationalNetwork
 from narrows.lab.nets.base import StudyNetwork
 from narrows.lab.study import grid

@@ -18,11 +18,13 @@ BATCH_SAMPLES = 2**22
 """Samples that are turned into floats at a time."""
 
 
-def require_pictures(pictures: NDArray[Any]) -> None:
-    """OptionError unless it is uint8 (N, H, W) or (N, H, W, 3) with at least one pixel."""
+def require_pictures(pictures: NDArray[Any], least: int = 1) -> None:
+    """OptionError unless it is at least `least` pictures, uint8 (N, H, W) or (N, H, W, 3), of at least one pixel."""
     shape = pictures.shape
     if pictures.dtype != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)) or not pictures.size:
         raise OptionError(f"pictures must be uint8 (N, H, W) or (N, H, W, 3), not {pictures.dtype} {shape}")
+    if len(pictures) < least:
+        raise OptionError(f"at least {least} pictures are needed, not {len(pictures)}")
 
 
 def require_pair(original: NDArray[Any], decoded: NDArray[Any]) -> None:

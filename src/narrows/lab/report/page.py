@@ -14,8 +14,7 @@ from markupsafe import Markup
 
 from narrows.compare.canvas import NARROW
 from narrows.compare.palette import DARK, LIGHT, css_variables
-from narrows.compare.report import png_uri
-from narrows.compare.svg import inline_svg
+from narrows.compare.report import Drawing, drawing, png_uri
 from narrows.lab.report import prose
 from narrows.lab.report.chart import HALF, Chart
 from narrows.lab.report.document import Block, Report, Section, Slider
@@ -25,14 +24,6 @@ VERDICTS = {"holds": "holds", "partly": "holds in part", "false": "does not hold
 """The words for a Claim's verdict, here and in Markdown."""
 
 _NARROW_ROOM = 358  # CSS pixels between the edges of a page of 390
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """A chart as inline SVG in two shapes; the style sheet shows one of them."""
-
-    wide: Markup
-    narrow: Markup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +65,7 @@ def _environment() -> Environment:
     environment.filters.update(
         prose=prose.to_html,
         inline=prose.inline_html,
-        drawing=_drawing,
+        drawing=_chart,
         picture=_picture,
         minus=_minus,
         runs=_runs,
@@ -84,12 +75,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _drawing(chart: Chart, paired: bool) -> Drawing:
-    # Made by svg.py, which escapes what it was given: the one place where text becomes markup unescaped.
-    return Drawing(
-        wide=Markup(inline_svg(chart.draw(HALF if paired else chart.wide), f"{chart.name}-w", chart.title)),
-        narrow=Markup(inline_svg(chart.draw(NARROW), f"{chart.name}-n", chart.title)),
-    )
+def _chart(chart: Chart, paired: bool) -> Drawing:
+    return drawing(chart.draw(HALF if paired else chart.wide), chart.draw(NARROW), chart.name, chart.title)
 
 
 def _picture(tile: Tile, zoom: int) -> Picture:

@@ -6,8 +6,7 @@ import io
 from pathlib import Path
 
 from narrows.compare.files import write_whole
-from narrows.compare.palette import LIGHT
-from narrows.compare.svg import POINTS_PER_INCH, svg_file
+from narrows.compare.svg import png_file, svg_file
 from narrows.lab.report.chart import Chart
 from narrows.lab.report.document import Report
 from narrows.lab.report.markdown import report_md
@@ -49,21 +48,9 @@ def write_figures(report: Report, folder: Path, *, png: bool = True) -> tuple[Pa
             figure = block.draw(block.wide)
             written.append(write_whole(folder / f"{block.name}.svg", svg_file(figure, block.title)))
             if png:
-                file = io.BytesIO()
-                figure.savefig(file, format="png", dpi=2 * POINTS_PER_INCH, facecolor=LIGHT["paper"])
-                written.append(_write_bytes(folder / f"{block.name}.png", file.getvalue()))
+                written.append(write_whole(folder / f"{block.name}.png", png_file(figure)))
         elif isinstance(block, Plate):
             file = io.BytesIO()
             plate_image(block).save(file, "PNG", optimize=True)
-            written.append(_write_bytes(folder / f"{block.name}.png", file.getvalue()))
+            written.append(write_whole(folder / f"{block.name}.png", file.getvalue()))
     return tuple(written)
-
-
-def _write_bytes(path: Path, data: bytes) -> Path:
-    """As files.write_whole, for bytes."""
-    beside = path.with_name(path.name + ".new")
-    try:
-        beside.write_bytes(data)
-        return beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -79,6 +79,15 @@ def decode(network: StudyNetwork, y_hat: Latents) -> Planes:
     return result
 
 
+def reconstructed(network: StudyNetwork, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pictures (N, H, W) or (N, H, W, 3) through a network and back, not quantised, clipped and rounded to 8 bits."""
+    height, width = pictures.shape[1:3]
+    parts = [decode(network, encode(network, planes)) for planes in batches(pictures, network.geometry)]
+    planes = np.concatenate([part[:, :, :height, :width] for part in parts])
+    result: NDArray[np.uint8] = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+    return result[..., 0] if pictures.ndim == 3 else result
+
+
 def sample_latents(network: StudyNetwork, pictures: Iterable[NDArray[Any] | Tensor]) -> Latents:
     """The latents of pictures, all positions as (N, m): for `uniform_sweep` or `LatentQuantiser.start`.
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from narrows.errors import OptionError
 from narrows.lab.nets.aevae import GaussianLikelihood, VariationalNetwork, elbo
 from narrows.lab.nets.base import StudyNetwork, pad_to_stride
+from narrows.lab.rate import rate_distortion_loss
 from narrows.lab.study.quantiser import LatentQuantiser
 
 Loss = Literal["mse", "cross_entropy", "luma_chroma"]
@@ -84,7 +85,6 @@ class StudyModel(nn.Module):
         return Terms(self._distortion(error).mean(), error.detach().square().mean())
 
     def _rate_distortion(self, x: Tensor, quality: Tensor) -> Terms:
-        """(bpp + lambda MSE on 0..255) / sqrt(lambda): without the root only the highest lambdas would be heard."""
         height, width = x.shape[-2:]
         y = self.network.encode(pad_to_stride(x, self._stride()))
         assert self.quantiser is not None  # forward has looked
@@ -93,8 +93,8 @@ class StudyModel(nn.Module):
         error = self.network.decode(coded.y_hat)[..., :height, :width].float() - x
         bpp = coded.bits / (height * width)
         weight = self.lambdas[quality]
-        loss = (bpp + weight * 255**2 * self._distortion(error)) / weight.sqrt()
-        return Terms(0.1 * loss.mean(), error.detach().square().mean(), bpp=bpp.detach().mean())
+        loss = rate_distortion_loss(bpp, weight * 255**2 * self._distortion(error), weight)
+        return Terms(loss, error.detach().square().mean(), bpp=bpp.detach().mean())
 
     def _bound(self, x: Tensor) -> Terms:
         """Nats per sample instead of per picture, so that learning rates mean the same as with the squared error."""

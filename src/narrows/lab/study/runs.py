@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from narrows.errors import OptionError
-from narrows.lab.checkpoint import settled
+from narrows.lab.checkpoint import has_checkpoint
 from narrows.lab.data.dataset import Split
 from narrows.lab.nets.aevae import VariationalNetwork
 from narrows.lab.nets.sizes import parameters
@@ -78,7 +78,7 @@ def claim(run: Path, wanted: dict[str, Any], *, defaults: dict[str, Any]) -> boo
     if not path.exists():
         started = time.strftime("%Y-%m-%d", time.gmtime())
         path.write_text(json.dumps({"identity": wanted, "started": started, "torch": torch.__version__}, indent=1))
-    return settled(run / "checkpoint").exists()
+    return has_checkpoint(run)
 
 
 def history(run: Path) -> tuple[Epoch, ...]:

@@ -8,6 +8,7 @@ one it goes on: whoever runs an experiment again pays only for what is missing.
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from narrows.compare.files import write_whole
 from narrows.errors import OptionError
 from narrows.lab.checkpoint import load_tensors, read_state
 from narrows.lab.data.dataset import Split
 from narrows.lab.loop import run_loop, start_fabric
 from narrows.lab.nets.base import StudyNetwork, keras_start, pad_to_stride
+from narrows.lab.rate import stratified_qualities
 from narrows.lab.study.model import Loss, StudyModel, Terms
 from narrows.lab.study.quantiser import LatentQuantiser, Steps
 from narrows.lab.study.runs import Epoch, claim, history, identity
@@ -223,9 +226,7 @@ class StudyTask:
         x = self._augmented(self._train[chosen.to(self._train.device)])
         quality = None
         if self._recipe.lambdas:
-            levels = len(self._recipe.lambdas)
-            quality = ((torch.arange(len(x)) + torch.rand(len(x))) * levels / len(x)).long().clamp(max=levels - 1)
-            quality = quality.to(x.device)
+            quality = stratified_qualities(len(x), len(self._recipe.lambdas)).to(x.device)
         terms: Terms = network(x, quality)
         self._seen = self._seen.to(x.device) + torch.stack([terms.loss.detach(), terms.mse])
         self._steps += 1
@@ -296,9 +297,9 @@ class StudyTask:
         pictures = (x_hat * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         pictures = pictures[..., 0] if geometry.channels == 1 else pictures
         strip = np.concatenate([self.strip()[: epoch - 1], pictures[None]])
-        beside = self._strip_file.with_name("strip.new.npz")
-        np.savez_compressed(beside, strip=strip)
-        beside.replace(self._strip_file)
+        file = io.BytesIO()
+        np.savez_compressed(file, strip=strip)
+        write_whole(self._strip_file, file.getvalue())
 
     def strip(self) -> NDArray[np.uint8]:
         """(epochs so far, watched, H, W) or (..., 3)."""

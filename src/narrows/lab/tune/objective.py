@@ -27,10 +27,10 @@ from optuna.trial import FrozenTrial, Trial
 
 from narrows.errors import OptionError
 from narrows.lab.data import Dataset
-from narrows.lab.latent_space.codes import decode_codes, latents
 from narrows.lab.measure.files import code_each
 from narrows.lab.measure.quality import Quality, measure
 from narrows.lab.nets.sizes import parameters
+from narrows.lab.study.grid import reconstructed
 from narrows.lab.study.profile import export_study
 from narrows.lab.study.training import Epoch, Recipe, Trained, train_study
 from narrows.lab.task import Precision
@@ -153,8 +153,7 @@ class Objective:
     def _score(self, trained: Trained) -> Score:
         pictures = self.data.validation.images
         if trained.quantiser is None:
-            size = (pictures.shape[1], pictures.shape[2])
-            return _scored(measure(pictures, decode_codes(trained.network, latents(trained.network, pictures), size)))
+            return _scored(measure(pictures, reconstructed(trained.network, pictures)))
         pictures = pictures[: self.terms.coded]
         samples = self.data.train.images[:: max(1, len(self.data.train) // _TABLE_SAMPLES)]
         with tempfile.TemporaryDirectory() as scratch:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,9 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from optuna.trial import FrozenTrial, TrialState
 
 from narrows.compare.canvas import WIDE, add_plot, look, new_figure, titles
+from narrows.compare.files import write_whole
 from narrows.compare.palette import LIGHT
-from narrows.compare.svg import POINTS_PER_INCH, svg_file
+from narrows.compare.svg import png_file, svg_file
 from narrows.lab.tune.objective import Terms
 from narrows.lab.tune.space import WIDTHS, Goal
 from narrows.lab.tune.storage import original_number
@@ -50,8 +50,8 @@ def write_results(study: optuna.Study, terms: Terms, folder: Path) -> tuple[Path
     trials = study.get_trials(deepcopy=False)
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     written = [
-        _replace(folder / "trials.csv", trials_csv(trials, terms.goal).encode()),
-        _replace(folder / "best.json", (json.dumps(best_of(study, terms), indent=1) + "\n").encode()),
+        write_whole(folder / "trials.csv", trials_csv(trials, terms.goal)),
+        write_whole(folder / "best.json", json.dumps(best_of(study, terms), indent=1) + "\n"),
     ]
     figures: dict[str, tuple[Figure, str]] = {}
     if done and terms.goal != "pareto":
@@ -59,10 +59,8 @@ def write_results(study: optuna.Study, terms: Terms, folder: Path) -> tuple[Path
     if done and terms.goal != "quality":
         figures["pareto"] = pareto_figure(done, study.best_trials), "PSNR over bits a pixel of every finished trial"
     for name, (figure, title) in figures.items():
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=2 * POINTS_PER_INCH, facecolor=LIGHT["paper"])
-        written.append(_replace(folder / f"{name}.svg", svg_file(figure, title).encode()))
-        written.append(_replace(folder / f"{name}.png", png.getvalue()))
+        written.append(write_whole(folder / f"{name}.svg", svg_file(figure, title)))
+        written.append(write_whole(folder / f"{name}.png", png_file(figure)))
     return tuple(written)
 
 
@@ -160,13 +158,3 @@ def _dots(axes: Axes, trials: Sequence[FrozenTrial], places: Sequence[tuple[floa
 
 def _attributes(trial: FrozenTrial) -> dict[str, Any]:
     return {name: trial.user_attrs[name] for name in (*_ATTRS, "run") if trial.user_attrs.get(name) is not None}
-
-
-def _replace(path: Path, data: bytes) -> Path:
-    """Write beside and rename, under a name that no other process has."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(data)
-        return beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
