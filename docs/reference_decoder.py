@@ -26,7 +26,6 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 SIGNATURE = b"\x89NRW\r\n\x1a\n"
-STRIP_ROWS = 1024
 TOTAL = 2**24
 SKIP_BOUND = 2**24 - 2**17
 SIDE, LATENTS, ALPHA, ICC, EXIF, XMP = 1, 2, 3, 64, 65, 66
@@ -52,19 +51,22 @@ class File:
     def __init__(self, data: bytes) -> None:
         self._data, self._position = data, 0
         require(self._take(8) == SIGNATURE, "H1", "not a narrows file")
-        require(self._take(1) == b"\x01", "H2", "unknown format version")
+        version = self._take(1)[0]
+        require(version in (1, 2), "H2", f"unknown format version {version}")
         self.mode = self._take(1)[0]
         self.width = self._varint()
         self.height = self._varint()
         self.quality = self._take(1)[0]
         self.profile = self._take(4)
         count = self._varint()
-        require(count <= 1024, "H8", f"{count} chunks")
+        require(count <= 2048, "H8", f"{count} chunks")
         table = [(self._varint(), self._varint()) for _ in range(count)]
         checksum = struct.pack("<I", zlib.crc32(data[: self._position]))
         require(self._take(4) == checksum, "H9", "wrong checksum of the header")
         require(self.mode <= 3, "H4", f"unknown mode {self.mode}")
         require(1 <= self.width <= 65535 and 1 <= self.height <= 65535, "H5", "a side outside of 1..65535")
+        require(version == (1 if self.width <= 4096 else 2), "H12", f"version {version} of so wide a picture")
+        self.strip_rows = 1024 // 2 ** sum(self.width > bound for bound in (4096, 8192, 16384))
         self._check_order([kind for kind, _ in table])
         self.chunks = []
         for kind, length in table:
@@ -84,7 +86,7 @@ class File:
         require(all(kind >= 64 for kind in unknown), "C2", f"unknown critical chunks among {unknown}")
         expected = [kind for kind in (ICC, EXIF, XMP) if kind in types]
         expected += [ALPHA] if self.mode in ALPHA_MODES else []
-        expected += ([SIDE, LATENTS] if SIDE in types else [LATENTS]) * math.ceil(self.height / STRIP_ROWS)
+        expected += ([SIDE, LATENTS] if SIDE in types else [LATENTS]) * math.ceil(self.height / self.strip_rows)
         require(types == expected + unknown, "C3", f"chunks {types} where {expected + unknown} are due")
 
     def _take(self, size: int) -> bytes:
@@ -245,7 +247,7 @@ def decode(data: bytes, profile_folder: Path) -> tuple[Array, list[Array], list[
     symbols, z_hats, y_hats = [], [], []
     sides: list[bytes | None] = [*file.all(SIDE)] or [None] * len(file.all(LATENTS))
     for k, (side, latents) in enumerate(zip(sides, file.all(LATENTS), strict=True)):
-        height = min(STRIP_ROWS, padded_height - k * STRIP_ROWS)
+        height = min(file.strip_rows, padded_height - k * file.strip_rows)
         known = {"quality": quality}
         if side is not None:  # D1
             z_hat = read_side(side, profile, file.quality, height // t, padded_width // t)

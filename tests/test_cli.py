@@ -434,7 +434,7 @@ def test_version_names_program_format_and_profile(
     done = command("--version")
     assert done.code == 0
     assert (
-        done.out == f"narrows {narrows.__version__}\nformat 1\ndefault profile {colour_profile.name}, digest {digest}\n"
+        done.out == f"narrows {narrows.__version__}\nformat 2\ndefault profile {colour_profile.name}, digest {digest}\n"
     )
 
     def missing(name: str) -> Path:
@@ -766,7 +766,7 @@ def test_nothing_is_written_after_an_interrupt(tmp_path: Path) -> None:
         if job.name == "0":
             raise KeyboardInterrupt
         first_failed.wait(0.5)
-        return Result(line="", record={}, data=b"late")
+        return Result(line="", record={}, content=b"late")
 
     with pytest.raises(KeyboardInterrupt):
         run_jobs(jobs, work, Manner(at_once=2))

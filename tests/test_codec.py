@@ -36,7 +36,17 @@ from narrows.search import psnr_db
 
 
 def decoded(codec: Codec, data: bytes, region: tuple[int, int, int, int] | None = None) -> Picture:
-    return codec.decode_container(container.read(data, codec.limits), region)
+    """As arrays."""
+    image = codec.decode_container(container.read(data, codec.limits), region)
+    array = np.asarray(image).reshape(image.height, image.width, -1)
+    has_alpha = image.mode in ("LA", "RGBA")
+    return Picture(
+        samples=array[:, :, :-1] if has_alpha else array,
+        alpha=array[:, :, -1] if has_alpha else None,
+        icc=image.info.get("icc_profile"),
+        exif=image.info.get("exif"),
+        xmp=image.info.get("xmp"),
+    )
 
 
 def symbols_of(codec: Codec, data: bytes) -> list[NDArray[np.float32]]:

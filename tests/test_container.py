@@ -20,6 +20,7 @@ from narrows.container import (
     read_header,
     read_metadata,
     strip_count,
+    strip_rows,
     write,
 )
 from narrows.errors import (
@@ -64,17 +65,19 @@ def crafted(chunks: list[tuple[int, bytes]], *, mode: int = 2, size: bytes = b"\
 
 @st.composite
 def containers(draw: st.DrawFn) -> Container:
-    height = draw(st.integers(1, 65535) | st.integers(1, 5000))
+    tall = st.tuples(st.integers(1, 4000), st.integers(1, 65535) | st.integers(1, 5000))
+    width, height = draw(tall | st.tuples(st.integers(1, 65535), st.integers(1, 1000)))
     has_side = draw(st.booleans())
     mode = draw(st.sampled_from(Mode))
     some_bytes = st.binary(max_size=200)
     metadata = st.none() | st.binary(min_size=1, max_size=300)
     strips = [
-        Strip(side=draw(some_bytes) if has_side else None, latents=draw(some_bytes)) for _ in range(strip_count(height))
+        Strip(side=draw(some_bytes) if has_side else None, latents=draw(some_bytes))
+        for _ in range(strip_count(width, height))
     ]
     return Container(
         mode=mode,
-        width=draw(st.integers(1, 4000)),
+        width=width,
         height=height,
         quality=draw(st.integers(0, 255)),
         profile=draw(st.binary(min_size=4, max_size=4)),
@@ -92,12 +95,13 @@ def test_what_is_written_is_read(container: Container) -> None:
     assert read(data, Limits()) == container
     header = read_header(data, Limits())
     assert (header.mode, header.width, header.height) == (container.mode, container.width, container.height)
-    assert (header.version, header.quality, header.profile) == (1, container.quality, container.profile)
+    version = 1 if container.width <= 4096 else 2
+    assert (header.version, header.quality, header.profile) == (version, container.quality, container.profile)
 
 
 @given(st.binary(max_size=60))
 def test_garbage_is_refused(data: bytes) -> None:
-    for prefix in (b"", SIGNATURE, SIGNATURE + b"\x01"):
+    for prefix in (b"", SIGNATURE, SIGNATURE + b"\x01", SIGNATURE + b"\x02"):
         with pytest.raises(NarrowsError):
             read(prefix + data, Limits())
 
@@ -155,7 +159,7 @@ def _reads(data: bytes) -> bool:
 def test_a_plain_picture_has_at_most_40_bytes_of_overhead() -> None:
     side, latents = bytes(400), bytes(20_000)
     assert len(write(replace(PLAIN, strips=(Strip(side=side, latents=latents),)))) - 20_400 <= 40
-    large = replace(PLAIN, width=65535, height=1024, strips=(Strip(side=bytes(20_000), latents=bytes(2_000_000)),))
+    large = replace(PLAIN, width=65535, height=128, strips=(Strip(side=bytes(20_000), latents=bytes(2_000_000)),))
     assert len(write(large)) - 2_020_000 <= 42  # longer numbers, in a file of two megabytes
 
 
@@ -175,7 +179,8 @@ def test_the_crafted_file_is_a_good_one() -> None:
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        (crafted([LATENTS], version=2), UnsupportedError, "version 2"),
+        (crafted([LATENTS], version=3), UnsupportedError, "version 3"),
+        (crafted([LATENTS], version=2), CorruptError, "H12"),
         (crafted([LATENTS], version=0), UnsupportedError, "version 0"),
         (crafted([LATENTS], mode=4), UnsupportedError, "mode 4"),
         (crafted([LATENTS], mode=0x82), UnsupportedError, "mode 130"),
@@ -278,7 +283,33 @@ def test_modes_and_types_keep_their_numbers() -> None:
 
 @pytest.mark.parametrize(("height", "strips"), [(1, 1), (1023, 1), (1024, 1), (1025, 2), (2048, 2), (65535, 64)])
 def test_strips_of_1024_rows(height: int, strips: int) -> None:
-    assert strip_count(height) == strips
+    assert strip_count(4096, height) == strips
+
+
+@pytest.mark.parametrize("width", [1, 4096, 4097, 8192, 8193, 16384, 16385, 65535])
+def test_no_strip_is_larger_than_the_format_says(width: int) -> None:
+    padded = -(-width // 128) * 128
+    assert strip_rows(padded) == strip_rows(width) in (1024, 512, 256, 128)
+    assert strip_rows(width) * width <= (2**22 if width <= 32768 else 2**23)
+    assert strip_rows(width) == 1024 or 2 * strip_rows(width) * width > 2**22
+
+
+@pytest.mark.parametrize(("width", "version"), [(1, 1), (4096, 1), (4097, 2), (65535, 2)])
+def test_a_wide_picture_is_of_version_2(width: int, version: int) -> None:
+    data = write(replace(PLAIN, width=width, height=100))
+    assert data[8] == version
+    assert read(data, Limits()).width == width
+    header = read_header(data, Limits())
+    other = data[:8] + bytes([3 - version]) + data[9 : header.size_bytes - 4]
+    with pytest.raises(CorruptError, match="H12"):
+        read_header(other + crc32(other).to_bytes(4, "little"), Limits())
+    assert header.version == version
+
+
+def test_the_largest_picture_can_be_listed() -> None:
+    strips = strip_count(65535, 65535)
+    largest = replace(FULL, mode=Mode.RGBA, width=65535, height=65535, strips=(Strip(side=b"", latents=b""),) * strips)
+    assert read(write(largest), Limits(max_pixels=2**32)) == largest
 
 
 def test_metadata_are_read_from_the_beginning_of_a_file() -> None:
@@ -301,9 +332,9 @@ def test_metadata_are_read_from_the_beginning_of_a_file() -> None:
 
 def test_no_header_is_longer_than_it_may_be() -> None:
     number = b"\xff\xff\xff\xff\x0f"
-    header = SIGNATURE + b"\x01\x02" + 2 * number + b"\x28abcd" + b"\x80\x08" + 2 * 1024 * number
+    header = SIGNATURE + b"\x01\x02" + 2 * number + b"\x28abcd" + b"\x80\x10" + 2 * 2048 * number
     header += crc32(header).to_bytes(4, "little")
-    assert len(header) == MAX_HEADER - 3  # the number of chunks has two bytes: with five it would be over 1024
+    assert len(header) == MAX_HEADER - 3  # the number of chunks has two bytes: with five it would be over 2048
     with pytest.raises(CorruptError, match="4294967295 x 4294967295"):
         read_header(header, Limits())
     with pytest.raises(TruncatedError):

@@ -1,6 +1,7 @@
 """docs/FORMAT.md runs: its examples are rebuilt, and its lists and limits are those of the code."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +55,14 @@ def test_the_table_of_chunks(kind: ChunkType) -> None:
 
 
 def test_the_numbers_of_the_code() -> None:
-    assert f"Version of the format: {container.VERSION}." in DOCUMENT
+    assert f"Version of the format: {container.VERSIONS[-1]}, " in DOCUMENT
+    for low, high in pairwise((1, 4097, 8193, 16385, 65536)):
+        assert f"| {low}..{high - 1} | {container.strip_rows(low)} |" in DOCUMENT
+        assert container.strip_rows(low) == container.strip_rows(high - 1)
     assert f"`{container.SIGNATURE.hex(' ').upper()}`" in DOCUMENT
     assert entropy.SKIP_BOUND == 2**24 - 2**17
     assert "2^24 - 2^17 or more is *skipped*" in DOCUMENT
-    assert (container.STRIP_ROWS, container.MAX_CHUNKS, container.MAX_SIDE) == (1024, 1024, 65535)
+    assert (container.STRIP_PIXELS, container.MAX_CHUNKS, container.MAX_SIDE) == (2**22, 2048, 65535)
     assert (entropy.TOTAL, entropy.ESCAPE_LIMIT, entropy.MAX_ROWS) == (2**24, 32767, 256)
     assert Limits() == Limits(max_pixels=2**28, max_bytes=2**30, max_metadata=2**24)
     assert "this package: 2^28, 2^30, 2^24" in DOCUMENT

@@ -382,8 +382,9 @@ def encode_integers(height: int, width: int, quality: int) -> tuple[list[Strip],
     generator = np.random.default_rng(height)
     strips, all_symbols, all_z = [], [], []
     padded_height, padded_width = -(-height // 4) * 4, -(-width // 4) * 4
-    for top in range(0, padded_height, 1024):
-        rows = min(1024, padded_height - top)
+    strip = 1024 if width <= 4096 else 512
+    for top in range(0, padded_height, strip):
+        rows = min(strip, padded_height - top)
         z_hat = generator.integers(-1, 2, (1, rows // 4, padded_width // 4)).astype(np.int32)
         symbols = np.zeros((2, rows // 2, padded_width // 2), np.int32)
         wanted = np.rint(generator.laplace(scale=2, size=symbols.shape)).astype(np.int32)
@@ -429,7 +430,7 @@ def make_file(
 
 @pytest.mark.parametrize(
     ("height", "width", "quality"),
-    [(1, 1, 0), (4, 4, 1), (13, 27, 0), (61, 30, 1), (1024, 5, 1), (1025, 9, 0), (2050, 3, 1)],
+    [(1, 1, 0), (4, 4, 1), (13, 27, 0), (61, 30, 1), (1024, 5, 1), (1025, 9, 0), (2050, 3, 1), (600, 4100, 0)],
 )
 def test_files_of_the_package_give_their_integers_and_pixels(
     tmp_path: Path, height: int, width: int, quality: int

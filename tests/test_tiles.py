@@ -17,11 +17,12 @@ def whole(height: int, width: int) -> Box:
     return Box(top=0, bottom=height, left=0, right=width)
 
 
+@pytest.mark.parametrize(("width", "rows"), [(128, 1024), (4096, 1024), (4224, 512), (16384, 256), (65536, 128)])
 @pytest.mark.parametrize("height", [64, 1024, 1088, 2048, 4096 + 64])
-def test_strips_are_those_of_the_container(height: int) -> None:
-    boxes = list(strips(whole(height, 128)))
-    assert len(boxes) == strip_count(height)
-    assert [box.top for box in boxes] == list(range(0, height, STRIP_ROWS))
+def test_strips_are_those_of_the_container(height: int, width: int, rows: int) -> None:
+    boxes = list(strips(whole(height, width)))
+    assert len(boxes) == strip_count(width, height)
+    assert [box.top for box in boxes] == list(range(0, height, rows))
     assert sum(box.height for box in boxes) == height
 
 

@@ -1,6 +1,6 @@
 """The codec: each direction told whole, in order.
 
-    encode   picture -> pad the edges -> analysis (tiles) -> y, z -> z_hat = round(z)
+    encode   picture -> analysis (tiles, edges padded) -> y, z -> z_hat = round(z)
              per strip: quantise -> symbols and rows -> chunks `side` (z_hat) and `latents` (symbols)
     decode   per strip: `side` -> z_hat; per context step: scales -> rows -> symbols; dequantise -> y_hat
              synthesis (tiles) -> crop -> picture
@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from narrows import container, search
-from narrows.container import DIGEST_BYTES, STRIP_ROWS, Container, Mode, Strip
+from narrows.container import DIGEST_BYTES, Container, Mode, Strip, strip_rows
 from narrows.errors import CorruptError, OptionError, ProfileError
 from narrows.inputs import Source, named, read_source
 from narrows.limits import Limits
@@ -33,9 +33,9 @@ from narrows.pixels import (
     Picture,
     Samples,
     decode_alpha,
+    edge_part,
     encode_alpha,
     from_planes,
-    pad_edges,
     read_picture,
     to_image,
     to_planes,
@@ -106,7 +106,6 @@ class Codec:
             picture = read_picture(image, self.limits)
             work = _Work(
                 picture=picture,
-                samples=pad_edges(picture.samples, self.profile.manifest.hyper_stride),
                 alpha=None if picture.alpha is None else encode_alpha(picture.alpha),
                 metadata=metadata,
                 effort=effort,
@@ -137,8 +136,10 @@ class Codec:
         work.report.expect_trials(qualities)
 
         def psnr(data: bytes) -> float:
-            decoded = self.decode_container(container.read(data, self.limits))
-            return search.psnr_db(work.picture.samples, decoded.samples)
+            samples, error = work.picture.samples, 0
+            for box, part in self.decode_parts(container.read(data, self.limits)):
+                error += search.squared_error(samples[_slices(box)], part.samples)
+            return search.psnr_db_of(error, samples.size)
 
         data, reached = search.lowest_that_reaches(partial(self._encode_at, work), psnr, qualities, target_psnr)
         if reached < target_psnr:
@@ -151,10 +152,10 @@ class Codec:
         picture = work.picture
         work.report.begin_trial()
         coded = []
-        for box, y, z_hat in self._analyse(work.samples, index):
-            coded.append(self._encode_strip(work, index, box, y, z_hat))
-            work.report.within_trial(box.bottom / len(work.samples))
         height, width = picture.samples.shape[:2]
+        for box, y, z_hat in self._analyse(picture.samples, index):
+            coded.append(self._encode_strip(work, index, box, y, z_hat))
+            work.report.within_trial(min(box.bottom / height, 1.0))
         return container.write(
             Container(
                 mode=picture.mode,
@@ -171,16 +172,21 @@ class Codec:
         )
 
     def _analyse(self, samples: Samples, index: int) -> Iterator[tuple[Box, Latents, Symbols | None]]:
-        """Each strip of the padded picture with its y (1, m, h, w) and z_hat (1, hz, h', w')."""
+        """Each strip of the padded picture with its y (1, m, h, w) and z_hat (1, hz, h', w').
+
+        y is good until the next one is asked for: its memory is used again.
+        """
         manifest = self.profile.manifest
         unit, hyper = manifest.latent_stride, manifest.hyper_stride
-        bounds = Box(top=0, bottom=samples.shape[0], left=0, right=samples.shape[1])
+        bounds = self._padded(samples.shape[1], samples.shape[0])
+        y = np.empty((0, 0, 0, 0), np.float32)
         for band in bands(bounds, bounds, manifest.analysis_halo, hyper):
             area = Box(top=band[0].core.top, bottom=band[0].core.bottom, left=0, right=bounds.right)
-            y = np.empty((1, manifest.latent_channels, area.height // unit, area.width // unit), np.float32)
+            shape = (1, manifest.latent_channels, area.height // unit, area.width // unit)
+            y = y if y.shape == shape else np.empty(shape, np.float32)
             z = np.empty((1, manifest.hyper_channels, area.height // hyper, area.width // hyper), np.float32)
             for tile in band:
-                planes = to_planes(samples[tile.outer.within(bounds)], manifest.input_channels)
+                planes = to_planes(edge_part(samples, *tile.outer.within(bounds)), manifest.input_channels)
                 tile_y, tile_z = self._networks.analysis(planes, index)
                 _place(y, tile_y, tile, area, unit)
                 if tile_z is not None:
@@ -198,12 +204,13 @@ class Codec:
         side = None
         if z_hat is not None and self.profile.side_tables is not None:
             side = self.profile.side_tables.encode(z_hat[0], int(self.profile.side_classes[index]))
-        positions = self._order.positions(y.shape[2], y.shape[3])
         trials = []
         for dead_zone in search.dead_zones(work.effort, manifest.dead_zone):
             symbols, rows = self._networks.quantise(y, z_hat, index, dead_zone)
             flat_symbols, flat_rows = symbols.reshape(-1), rows.reshape(-1)
+            positions = self._order.positions(y.shape[2], y.shape[3])  # large ones are not kept: as late as may be
             steps = [(flat_rows[where], flat_symbols[where]) for where in positions]
+            del positions
             trials.append((self.profile.latent_tables.encode(steps), symbols))
 
         def cost(trial: tuple[bytes, Symbols]) -> float:
@@ -213,48 +220,60 @@ class Codec:
             y_hat = self._networks.dequantise(symbols, z_hat, index)
             wanted = Box(top=0, bottom=original.shape[0], left=0, right=original.shape[1])
             bounds = Box(top=0, bottom=box.height, left=0, right=box.width)
-            rows_of = _LatentRows(lambda _: y_hat, manifest.latent_stride)
-            decoded = self._synthesise(rows_of, wanted, bounds, index, original.shape[2])
-            error = search.squared_error(original, decoded) / original.shape[2]
+            latents_of = _LatentParts(lambda _: y_hat, box.height, manifest.latent_stride)
+            parts = self._synthesise(latents_of, wanted, bounds, index, original.shape[2])
+            error = sum(search.squared_error(original[_slices(place)], part) for place, part in parts)
+            error /= original.shape[2]
             return float(8 * len(latents) + manifest.lambdas[index] * error)
 
         return Strip(side=side, latents=search.cheapest(trials, cost)[0])
 
     # ---------------------------------------------------------------- decode
 
-    def decode(self, data: Source, region: Region | None = None) -> Image.Image:
+    def decode(self, data: Source, region: Region | None = None, progress: Progress | None = None) -> Image.Image:
         """The picture of a narrows file: bytes, a path or an open binary file.
 
         `region` is (x, y, width, height) in pixels and lies inside the picture (else OptionError); it equals that part
-        of the whole picture within one level. FormatError, LimitError, or ProfileError if the file needs another one.
+        of the whole picture within one level. `progress` is called with the share done, rising to 1.0. FormatError,
+        LimitError, or ProfileError if the file needs another one.
         """
         with named(data):
-            return to_image(self.decode_container(container.read(read_source(data, self.limits), self.limits), region))
+            file = container.read(read_source(data, self.limits), self.limits)
+            return self.decode_container(file, region, progress)
 
-    def decode_container(self, file: Container, region: Region | None = None) -> Picture:
-        """The same for a file that container.read has checked, as arrays."""
-        self._check_decodable(file)
-        manifest = self.profile.manifest
+    def decode_container(
+        self, file: Container, region: Region | None = None, progress: Progress | None = None
+    ) -> Image.Image:
+        """The same for a file that container.read has checked."""
         wanted = _region(region, file.width, file.height)
-        bounds = Box(
-            top=0,
-            bottom=padded(file.height, manifest.hyper_stride),
-            left=0,
-            right=padded(file.width, manifest.hyper_stride),
-        )
+        image = Image.new(file.mode.name, (wanted.width, wanted.height))
+        for box, part in self.decode_parts(file, region, progress):
+            image.paste(to_image(part), (box.left, box.top))
+        for key, content in (("icc_profile", file.icc), ("exif", file.exif), ("xmp", file.xmp)):
+            if content is not None:
+                image.info[key] = content
+        return image
+
+    def decode_parts(
+        self, file: Container, region: Region | None = None, progress: Progress | None = None
+    ) -> Iterator[tuple[Box, Picture]]:
+        """The picture, or the region, in parts that cover it once, each with its place; no whole lies in memory."""
+        self._check_decodable(file)
+        wanted = _region(region, file.width, file.height)
+        bounds = self._padded(file.width, file.height)
         boxes = list(strips(bounds))
-        latents = _LatentRows(
-            lambda number: self._decode_strip(file.strips[number], boxes[number], file.quality), manifest.latent_stride
+        latents = _LatentParts(
+            lambda number: self._decode_strip(file.strips[number], boxes[number], file.quality),
+            strip_rows(bounds.width),
+            self.profile.manifest.latent_stride,
         )
-        alpha = None if file.alpha is None else decode_alpha(file.alpha, file.width, file.height)
-        samples = self._synthesise(latents, wanted, bounds, file.quality, file.mode.channels)
-        return Picture(
-            samples=samples,
-            alpha=None if alpha is None else alpha[wanted.top : wanted.bottom, wanted.left : wanted.right],
-            icc=file.icc,
-            exif=file.exif,
-            xmp=file.xmp,
-        )
+        alpha = None if file.alpha is None else decode_alpha(file.alpha, file.width, file.height)[_slices(wanted)]
+        done = 0
+        for box, samples in self._synthesise(latents, wanted, bounds, file.quality, file.mode.channels):
+            yield box, Picture(samples=samples, alpha=None if alpha is None else alpha[_slices(box)])
+            done += box.height * box.width
+            if progress is not None:
+                progress(done / (wanted.height * wanted.width))
 
     def read_symbols(self, strip: Strip, box: Box, index: int) -> tuple[Symbols, Symbols | None]:
         """The integers of one strip: symbols (1, m, h, w) and z_hat (1, hz, h', w'), the same on every machine."""
@@ -278,21 +297,27 @@ class Codec:
         symbols, z_hat = self.read_symbols(strip, box, index)
         return self._networks.dequantise(symbols, z_hat, index)
 
-    def _synthesise(self, latents: _LatentRows, wanted: Box, bounds: Box, index: int, channels: int) -> Samples:
-        """The samples (H, W, channels) of the box `wanted` of the padded picture `bounds`."""
+    def _synthesise(
+        self, latents: _LatentParts, wanted: Box, bounds: Box, index: int, channels: int
+    ) -> Iterator[tuple[Box, Samples]]:
+        """The samples (H, W, channels) of the box `wanted` of the padded picture `bounds`, tile by tile.
+
+        Each with its place, counted from the corner of `wanted`.
+        """
         manifest = self.profile.manifest
-        samples = np.empty((wanted.height, wanted.width, channels), np.uint8)
         core = wanted.rounded(manifest.hyper_stride)
         for band in bands(core, bounds, manifest.synthesis_halo, manifest.hyper_stride):
-            y_hat = latents.rows(band[0].outer.top, band[0].outer.bottom)
             for tile in band:
-                _, columns = tile.outer.within(bounds, manifest.latent_stride)
-                planes = self._networks.synthesis(y_hat[:, :, :, columns], index)
+                planes = self._networks.synthesis(latents.part(tile.outer), index)
                 inner = tile.core.overlap(wanted)
                 rows, columns = inner.within(tile.outer)
                 part = from_planes(planes[:, :, rows, columns], inner.height, inner.width, channels)
-                samples[inner.within(wanted)] = part
-        return samples
+                yield inner.moved(-wanted.top, -wanted.left), part
+
+    def _padded(self, width: int, height: int) -> Box:
+        """A picture of this size with its edges repeated until the networks can take it whole."""
+        stride = self.profile.manifest.hyper_stride
+        return Box(top=0, bottom=padded(height, stride), left=0, right=padded(width, stride))
 
     def _check_decodable(self, file: Container) -> None:
         manifest = self.profile.manifest
@@ -315,7 +340,8 @@ class Codec:
         with named(data):
             file = container.read(read_source(data, self.limits), self.limits)
             if deep:
-                self.decode_container(file)
+                for _ in self.decode_parts(file):
+                    pass
 
     def _quality_index(self, quality: object) -> int:
         if isinstance(quality, bool) or not isinstance(quality, Real) or not 0 <= float(quality) <= 100:
@@ -323,34 +349,35 @@ class Codec:
         return round(float(quality) * (self.profile.manifest.qualities - 1) / 100)
 
 
-class _LatentRows:
-    """y_hat of a picture by rows. Strips are decoded on demand and forgotten when a later band does not need them."""
+class _LatentParts:
+    """y_hat of a picture. Strips are decoded on demand and forgotten when a later tile does not need them."""
 
-    def __init__(self, decode: Callable[[int], Latents], unit: int) -> None:
+    def __init__(self, decode: Callable[[int], Latents], strip: int, unit: int) -> None:
         self._decode = decode
+        self._strip = strip  # rows of pixels
         self._unit = unit
         self._strips: dict[int, Latents] = {}
 
-    def rows(self, top: int, bottom: int) -> Latents:
-        """The latents of the pixel rows top..bottom, over the full width."""
-        needed = range(top // STRIP_ROWS, (bottom - 1) // STRIP_ROWS + 1)
+    def part(self, box: Box) -> Latents:
+        """The latents of a tile; tiles come from the top to the bottom."""
+        needed = range(box.top // self._strip, (box.bottom - 1) // self._strip + 1)
         self._strips = {number: self._strips[number] for number in needed if number in self._strips}
+        columns = slice(box.left // self._unit, box.right // self._unit)
         parts = []
         for number in needed:
             if number not in self._strips:
                 self._strips[number] = self._decode(number)
-            start = number * STRIP_ROWS
-            rows = slice(max(top - start, 0) // self._unit, min(bottom - start, STRIP_ROWS) // self._unit)
-            parts.append(self._strips[number][:, :, rows])
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+            start = number * self._strip
+            rows = slice(max(box.top - start, 0) // self._unit, min(box.bottom - start, self._strip) // self._unit)
+            parts.append(self._strips[number][:, :, rows, columns])
+        return np.concatenate(parts, axis=2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """What every trial of one `encode` shares. `samples` are padded, the picture's own are not."""
+    """What every trial of one `encode` shares."""
 
     picture: Picture
-    samples: Samples
     alpha: bytes | None
     metadata: bool
     effort: int
@@ -378,6 +405,10 @@ class _Report:
     def finish(self) -> None:
         if self._progress is not None:
             self._progress(1.0)
+
+
+def _slices(box: Box) -> tuple[slice, slice]:
+    return slice(box.top, box.bottom), slice(box.left, box.right)
 
 
 def _place(whole: Latents, part: Latents, tile: Tile, area: Box, unit: int) -> None:

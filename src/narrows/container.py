@@ -14,10 +14,12 @@ from narrows.errors import CorruptError, NotNarrowsError, OptionError, Truncated
 from narrows.limits import Limits
 
 SIGNATURE = b"\x89NRW\r\n\x1a\n"
-VERSION = 1
+VERSIONS = (1, 2)
 STRIP_ROWS = 1024
+STRIP_PIXELS = 2**22
+LEAST_STRIP_ROWS = 128
 MAX_SIDE = 65535
-MAX_CHUNKS = 1024
+MAX_CHUNKS = 2048
 DIGEST_BYTES = 4
 
 _CRC_BYTES = 4
@@ -67,7 +69,7 @@ _KNOWN = (*_METADATA, ChunkType.ALPHA, ChunkType.SIDE, ChunkType.LATENTS)
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """The coded streams of up to 1024 rows of the picture; `side` is None if the profile has no hyper-latent."""
+    """The coded streams of one strip of the picture; `side` is None if the profile has no hyper-latent."""
 
     side: bytes | None
     latents: bytes
@@ -134,9 +136,26 @@ class Container:
     xmp: bytes | None = None
 
 
-def strip_count(height: int) -> int:
-    """Number of strips of a picture with this many rows."""
-    return -(-height // STRIP_ROWS)
+def strip_rows(width: int) -> int:
+    """How many rows a strip has in a picture of this width, padded or not: 1024, and fewer beyond 4096 columns.
+
+    >>> [strip_rows(width) for width in (1, 4096, 4097, 8193, 65535)]
+    [1024, 1024, 512, 256, 128]
+    """
+    rows = STRIP_ROWS
+    while rows * width > STRIP_PIXELS and rows > LEAST_STRIP_ROWS:
+        rows //= 2
+    return rows
+
+
+def strip_count(width: int, height: int) -> int:
+    """Number of strips of a picture of this size."""
+    return -(-height // strip_rows(width))
+
+
+def version_of(width: int) -> int:
+    """The format version of a picture of this width: 1 knows strips of 1024 rows alone."""
+    return 1 if strip_rows(width) == STRIP_ROWS else 2
 
 
 def write(container: Container) -> bytes:
@@ -148,7 +167,7 @@ def write(container: Container) -> bytes:
     header = b"".join(
         (
             SIGNATURE,
-            bytes((VERSION, container.mode)),
+            bytes((version_of(container.width), container.mode)),
             _varint(container.width),
             _varint(container.height),
             bytes((container.quality,)),
@@ -173,10 +192,9 @@ def read_header(data: bytes, limits: Limits) -> Header:
         raise NotNarrowsError(f"begins with {signature!r}, a narrows file begins with {SIGNATURE!r}")
     cursor = _Cursor(data, len(SIGNATURE))
     version = cursor.byte()
-    if version != VERSION:  # H2: before any later field, whose meaning it decides
-        raise UnsupportedError(
-            f"has format version {version}, this release reads {VERSION}; try: pip install -U narrows"
-        )
+    if version not in VERSIONS:  # H2: before any later field, whose meaning it decides
+        known = " and ".join(map(str, VERSIONS))
+        raise UnsupportedError(f"has format version {version}, this release reads {known}; try: pip install -U narrows")
     mode = cursor.byte()
     width = cursor.varint()
     height = cursor.varint()
@@ -195,7 +213,9 @@ def read_header(data: bytes, limits: Limits) -> Header:
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):  # H5
         raise CorruptError(f"is {width} x {height} pixels, each side must be 1 to {MAX_SIDE} (rule H5)")
     limits.check_pixels(width, height)  # H10
-    _check_order([chunk.type for chunk in chunks], Mode(mode), strip_count(height))
+    if version != version_of(width):  # H12
+        raise CorruptError(f"has format version {version}, a width of {width} needs {version_of(width)} (rule H12)")
+    _check_order([chunk.type for chunk in chunks], Mode(mode), strip_count(width, height))
     for chunk in chunks:
         if chunk.type in _METADATA:
             limits.check_metadata(chunk.name, chunk.length)  # H10
@@ -294,8 +314,11 @@ def _check_writable(container: Container) -> None:
         raise OptionError(
             f"the profile's digest has {len(container.profile)} bytes here, expected its first {DIGEST_BYTES}"
         )
-    if len(container.strips) != strip_count(container.height):
-        raise OptionError(f"{len(container.strips)} strips, a height of {container.height} needs another number")
+    expected = strip_count(container.width, container.height)
+    if len(container.strips) != expected:
+        raise OptionError(
+            f"{len(container.strips)} strips, a picture of {container.width} x {container.height} has {expected}"
+        )
     if len({strip.side is None for strip in container.strips}) != 1:
         raise OptionError("some strips have a side chunk and some have none")
     if (container.alpha is not None) != container.mode.has_alpha:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from typing import Any
 from warnings import warn
 
@@ -23,6 +24,7 @@ from narrows.errors import ConversionWarning, PictureError
 
 _DIRECT = {"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA", "YCbCr": "RGB", "RGBX": "RGB"}
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+_BAND_PIXELS = 2**21  # that are converted at a time
 _CMYK_SPACE = b"CMYK"  # an ICC profile's colour space, bytes 16 to 20
 
 # 16 bits a sample rounded off by Pillow's unpacker: "RGB;16B", "LA;16B", ...; but "BGR;16" is 5 + 6 + 5 bits a pixel.
@@ -56,31 +58,42 @@ def split_samples(
         image, icc = _to_srgb(image, icc), None
     elif image.mode == "HSV":
         warn("is HSV, converted to RGB", ConversionWarning, stacklevel=5)
-        image = image.convert("RGB")
-    elif image.mode == "P":
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    else:
-        image = _direct(image)
-    if image.mode in ("LA", "RGBA"):
-        alpha = np.asarray(image.getchannel("A"))
-        image = image.convert("L" if image.mode == "LA" else "RGB")
-    else:
-        alpha = None
-    samples = np.asarray(image)
-    return samples if samples.ndim == 3 else samples[:, :, None], alpha, icc
+    return *_as_arrays(image, _mode_for(image)), icc
 
 
-def _direct(image: Image.Image) -> Image.Image:
-    mode = _DIRECT.get(image.mode, image.mode)
+def _mode_for(image: Image.Image) -> str:
+    """Which of the modes L, LA, RGB, RGBA holds the picture."""
+    if image.mode == "P":
+        return "RGBA" if image.has_transparency_data else "RGB"
+    mode = "RGB" if image.mode == "HSV" else _DIRECT.get(image.mode, image.mode)
     if mode not in ("L", "LA", "RGB", "RGBA"):
         raise PictureError(f"has Pillow mode {image.mode}, which is not supported; convert it to RGB first")
-    if "transparency" in image.info and mode in _WITH_ALPHA:
-        key = image.info["transparency"]
-        if isinstance(key, tuple) and max(key) > 255:  # of a 16-bit file, whose samples lost their low bytes
-            image = image.copy()
-            image.info["transparency"] = tuple(value >> 8 for value in key)
-        mode = _WITH_ALPHA[mode]
-    return image if image.mode == mode else image.convert(mode)
+    return _WITH_ALPHA.get(mode, mode) if "transparency" in image.info else mode
+
+
+def _as_arrays(image: Image.Image, mode: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Samples (H, W, 1 or 3) and alpha (H, W) or None of an image as `mode`: L, LA, RGB or RGBA.
+
+    Some rows at a time, since Pillow's conversions and its way to numpy hold two or three copies.
+    """
+    width, height = image.size
+    has_alpha = mode in ("LA", "RGBA")
+    samples = np.empty((height, width, 1 if mode in ("L", "LA") else 3), np.uint8)
+    alpha = np.empty((height, width), np.uint8) if has_alpha else None
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and max(key) > 255:  # of a 16-bit file, whose samples lost their low bytes
+        key = tuple(value >> 8 for value in key)
+    rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(top + rows, height)))
+        if key is not None:
+            band.info["transparency"] = key
+        pixels = np.asarray(band if band.mode == mode else band.convert(mode))
+        pixels = pixels if pixels.ndim == 3 else pixels[:, :, None]
+        samples[top : top + rows] = pixels[:, :, : samples.shape[2]]
+        if alpha is not None:
+            alpha[top : top + rows] = pixels[:, :, -1]
+    return samples, alpha
 
 
 def _from_deep_grey(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
@@ -94,12 +107,21 @@ def _from_deep_grey(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.u
             raise PictureError(f"has float samples from {low:g} to {high:g}, expected 0 to 1 or 0 to 255")
         scale = 1 if high > 1 else 255
         warn(f"has float samples, taken as 0 to {255 // scale} and rounded to 8 bits", ConversionWarning, stacklevel=6)
-        return np.rint(values * scale).astype(np.uint8), alpha
+        return _by_bands(lambda band: np.rint(band * scale), values), alpha
     if not (low >= 0 and high <= 65535):
         raise PictureError(f"has integer samples from {low:g} to {high:g}, expected 0 to 65535")
     warn("has 16 bits a sample, rounded to 8", ConversionWarning, stacklevel=6)
     rounded = ((np.arange(65536) * 255 + 32767) // 65535).astype(np.uint8)
-    return rounded[values], alpha
+    return _by_bands(lambda band: rounded[band], values), alpha
+
+
+def _by_bands(convert: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any]) -> NDArray[np.uint8]:
+    """A function of each value, some rows at a time: what lies between is wider than both ends."""
+    out = np.empty(values.shape, np.uint8)
+    rows = max(1, _BAND_PIXELS // values.shape[1])
+    for top in range(0, len(values), rows):
+        out[top : top + rows] = convert(values[top : top + rows])
+    return out
 
 
 def _to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:

@@ -46,6 +46,7 @@ FORMAT = "NARROWS"
 EXTENSION = ".nrws"
 MIME = "image/x-narrows"
 
+_PILLOWS_MAX_PIXELS = 2**30 // 4 // 3  # "limit to around a quarter gigabyte for a 24-bit (3 bpp) image"
 _TELLING = 4  # bytes of the signature that no other format begins with
 _METADATA_KEYS = ("icc_profile", "exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # in Image.info
 
@@ -170,7 +171,13 @@ class NarrowsImageFile(ImageFile.ImageFile):
 
 
 def register() -> None:
-    """Make Pillow know the format. Importing this module does it; doing it again changes nothing."""
+    """Make Pillow know the format. Importing this module does it; doing it again changes nothing.
+
+    Where MAX_IMAGE_PIXELS still has Pillow's own value it is raised, so that Image.open refuses what Limits refuses by
+    default, above 268 megapixels, and warns above half of that. What a program has set stays.
+    """
+    if Image.MAX_IMAGE_PIXELS == _PILLOWS_MAX_PIXELS:
+        Image.MAX_IMAGE_PIXELS = Limits().max_pixels // 2  # Pillow warns above it, and refuses above its double
     Image.register_open(FORMAT, NarrowsImageFile, _accept)
     for name in (FORMAT, EXTENSION[1:]):  # Matplotlib takes the suffix for the format's name, and so do people
         Image.register_save(name, _save)

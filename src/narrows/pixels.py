@@ -35,6 +35,7 @@ __all__ = [
     "Samples",
     "Source",
     "decode_alpha",
+    "edge_part",
     "encode_alpha",
     "exif_of",
     "from_planes",
@@ -110,9 +111,9 @@ def read_picture(source: Source, limits: Limits) -> Picture:
 def to_image(picture: Picture) -> Image.Image:
     """A Pillow image of mode L, LA, RGB or RGBA; metadata in info["icc_profile"], info["exif"] and info["xmp"]."""
     samples = picture.samples
-    image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
     if picture.alpha is not None:
-        image.putalpha(Image.fromarray(picture.alpha))
+        samples = np.dstack((samples, picture.alpha))
+    image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
     for key, content in (("icc_profile", picture.icc), ("exif", picture.exif), ("xmp", picture.xmp)):
         if content is not None:
             image.info[key] = content
@@ -124,6 +125,13 @@ def pad_edges(samples: Samples, multiple: int) -> Samples:
     height, width, _ = samples.shape
     rows, columns = -height % multiple, -width % multiple
     return np.pad(samples, ((0, rows), (0, columns), (0, 0)), mode="edge") if rows or columns else samples
+
+
+def edge_part(samples: Samples, rows: slice, columns: slice) -> Samples:
+    """A part of `pad_edges` of any multiple: beyond the end the last row and column go on."""
+    part = samples[rows, columns]
+    below, beside = rows.stop - rows.start - part.shape[0], columns.stop - columns.start - part.shape[1]
+    return np.pad(part, ((0, below), (0, beside), (0, 0)), mode="edge") if below or beside else part
 
 
 def to_planes(samples: Samples, channels: int) -> NDArray[np.uint8]:

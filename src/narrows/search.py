@@ -18,8 +18,12 @@ _CANDIDATES = {6: 2, 7: 3, 8: 5, 9: 8}
 
 def psnr_db(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
     """Peak signal-to-noise ratio over all samples of two pictures of one shape, in dB; infinite if they are equal."""
-    squared = squared_error(original, decoded)
-    return math.inf if squared == 0 else 10 * math.log10(255**2 * original.size / squared)
+    return psnr_db_of(squared_error(original, decoded), original.size)
+
+
+def psnr_db_of(squared: int, size: int) -> float:
+    """The same of a sum of squared differences over `size` samples."""
+    return math.inf if squared == 0 else 10 * math.log10(255**2 * size / squared)
 
 
 def squared_error(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> int:

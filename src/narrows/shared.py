@@ -36,10 +36,7 @@ def decode_shared(
     with named(data):
         file = _read(data, limits)
         codec = _codec_for(file.profile) if profile is None else shared_codec(profile)
-
-        from narrows.pixels import to_image
-
-        return to_image(codec.decode_container(file, region))
+        return codec.decode_container(file, region)
 
 
 def verify_shared(data: Source, deep: bool, profile: str | os.PathLike[str] | None, limits: Limits | None) -> None:
@@ -48,7 +45,8 @@ def verify_shared(data: Source, deep: bool, profile: str | os.PathLike[str] | No
         file = _read(data, limits)
         if deep:
             codec = _codec_for(file.profile) if profile is None else shared_codec(profile)
-            codec.decode_container(file)
+            for _ in codec.decode_parts(file):
+                pass
 
 
 def _read(data: Source, limits: Limits | None) -> Container:

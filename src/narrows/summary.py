@@ -66,7 +66,7 @@ def info(source: Source, limits: Limits | None = None) -> Info:
         quality_index=header.quality,
         profile=header.profile.hex(),
         profile_name=None if known is None else known[0],
-        strips=strip_count(header.height),
+        strips=strip_count(header.width, header.height),
         bits_per_pixel=8 * size_bytes / (header.width * header.height),
         chunks=tuple(Chunk(name=chunk.name, size_bytes=chunk.length) for chunk in header.chunks),
     )

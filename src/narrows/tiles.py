@@ -1,6 +1,6 @@
 """Strips, tiles, halos and regions: which part of a picture is computed at a time, and in what order it is coded.
 
-    picture   +----------------+    strip   1024 rows: coded by itself, whatever its width
+    picture   +----------------+    strip   1024 rows, fewer of a wide picture: coded by itself
               |  strip 0       |    band    one row of tiles; when a whole picture is cut, whole strips
               |................|    tile    what one run of a transform answers for (core), and what it
               |  strip 1       |            sees (outer): the core and a halo, cut off at the picture's edge
@@ -21,10 +21,10 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.container import STRIP_ROWS
+from narrows.container import STRIP_ROWS, strip_rows
 
 TILE_PIXELS = 2**20  # a core's size at most: with 2**21 it outgrows the caches and runs a tenth slower
-_CACHED_POSITIONS = 2**23  # 64 MiB of positions at most
+_CACHED_POSITIONS = 2**22  # 32 MiB of positions at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,10 @@ class Box:
             right=min(self.right + halo, bounds.right),
         )
 
+    def moved(self, rows: int, columns: int) -> Box:
+        """This box so many rows and columns further down and right."""
+        return Box(top=self.top + rows, bottom=self.bottom + rows, left=self.left + columns, right=self.right + columns)
+
     def rounded(self, multiple: int) -> Box:
         """The smallest box around this one whose sides are at multiples of `multiple`."""
         return Box(
@@ -87,8 +91,9 @@ def padded(side: int, multiple: int) -> int:
 
 def strips(bounds: Box) -> Iterator[Box]:
     """The strips of a padded picture (or of a band of whole strips), top to bottom, over the full width."""
-    for top in range(bounds.top, bounds.bottom, STRIP_ROWS):
-        yield Box(top=top, bottom=min(top + STRIP_ROWS, bounds.bottom), left=bounds.left, right=bounds.right)
+    rows = strip_rows(bounds.width)
+    for top in range(bounds.top, bounds.bottom, rows):
+        yield Box(top=top, bottom=min(top + rows, bounds.bottom), left=bounds.left, right=bounds.right)
 
 
 def bands(core: Box, bounds: Box, halo: int, multiple: int) -> Iterator[list[Tile]]:

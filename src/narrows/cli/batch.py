@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import click
 
 from narrows.cli.failures import ExitCode, about, describe, exit_code, report
-from narrows.cli.files import write_stdout, write_whole
+from narrows.cli.files import Content, write_stdout, write_whole
 from narrows.cli.jobs import Job
 
 Progress: TypeAlias = Callable[[float], None]  # takes the share done, 0 to 1
@@ -23,11 +23,11 @@ Progress: TypeAlias = Callable[[float], None]  # takes the share done, 0 to 1
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a job gives: its words, the same as values for JSON, and the bytes to write if the command writes a file."""
+    """What a job gives: its words, the same as values for JSON, and the content of the file that the command writes."""
 
     line: str
     record: dict[str, Any]
-    data: bytes | None = None
+    content: Content | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +81,11 @@ def _perform(work: Work, manner: Manner, bar: _Bar, stop: Event, job: Job) -> Re
         result = work(job, bar.share)
     if stop.is_set():
         raise KeyboardInterrupt
-    if result.data is not None and job.target is None:
-        write_stdout(result.data)
-    elif result.data is not None and job.target is not None:
-        write_whole(job.target, result.data, force=manner.force)
-    return replace(result, data=None)
+    if result.content is not None and job.target is None:
+        write_stdout(result.content)
+    elif result.content is not None and job.target is not None:
+        write_whole(job.target, result.content, force=manner.force)
+    return replace(result, content=None)
 
 
 @contextmanager

@@ -66,22 +66,21 @@ def decode(
 
     def work(job: Job, progress: Progress | None) -> Result:
         file = container.read(job.read(limits), limits)  # a damaged file is told before any profile is looked for
-        picture = codecs.for_file(file.profile).decode_container(file, region)
+        image = codecs.for_file(file.profile).decode_container(file, region, progress)
 
-        from narrows.cli.saving import picture_file
+        from narrows.cli.saving import image_writer
 
-        height, width = picture.samples.shape[:2]
         target = "stdout" if job.target is None else str(job.target)
         return Result(
-            line=f"{job.name} -> {target}: {width} x {height} {picture.mode.name}",
+            line=f"{job.name} -> {target}: {image.width} x {image.height} {image.mode}",
             record={
                 "input": job.name,
                 "output": target,
-                "width": width,
-                "height": height,
-                "mode": picture.mode.name,
+                "width": image.width,
+                "height": image.height,
+                "mode": image.mode,
             },
-            data=picture_file(picture, suffix),
+            content=image_writer(image, suffix),
         )
 
     manner = Manner(

@@ -139,5 +139,5 @@ def _result(job: Job, data: bytes, input_bytes: int) -> Result:
             "quality_index": info.quality_index,
             "profile": info.profile,
         },
-        data=data,
+        content=data,
     )

@@ -1,18 +1,27 @@
-"""Bytes from stdin, to stdout, and into files that are written whole or not at all."""
+"""Bytes from stdin, to stdout, and into files that are written whole or not at all.
+
+What is written is bytes, or a function that writes them into the file that it is given: no copy of a large result lies
+in memory then. It may seek.
+"""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, TypeAlias
 
 import click
 
 from narrows.inputs import read_source
 from narrows.limits import Limits
+
+Content: TypeAlias = bytes | Callable[[BinaryIO], object]
 
 
 def read_stdin(limits: Limits) -> bytes:
@@ -28,8 +37,9 @@ def check_stdout() -> None:
         raise click.UsageError("the result is binary and stdout is a terminal; redirect it, or name a file with -o")
 
 
-def write_stdout(data: bytes) -> None:
-    """All of `data` to stdout; OSError if its reader has gone."""
+def write_stdout(content: Content) -> None:
+    """All of `content` to stdout; OSError if its reader has gone."""
+    data = _as_bytes(content)
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -48,8 +58,8 @@ def check_writable(path: Path, *, force: bool) -> None:
         raise FileExistsError(errno.EEXIST, "exists already; --force overwrites it", str(path))
 
 
-def write_whole(path: Path, data: bytes, *, force: bool) -> None:
-    """Make `path` a file with these bytes, or leave everything as it was: written beside, synced, renamed.
+def write_whole(path: Path, content: Content, *, force: bool) -> None:
+    """Make `path` a file with this content, or leave everything as it was: written beside, synced, renamed.
 
     Missing folders above it are made. FileExistsError as in `check_writable`, also if the file came into being just
     now; any other OSError says what could not be written.
@@ -57,14 +67,14 @@ def write_whole(path: Path, data: bytes, *, force: bool) -> None:
     check_writable(path, force=force)
     try:
         if _is_stream(path):
-            path.write_bytes(data)
+            path.write_bytes(_as_bytes(content))
             return
         target = Path(os.path.realpath(path))  # a link stays a link, the file that it names is replaced
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
         try:
             with open(beside, "xb") as file:  # noqa: PTH123
-                file.write(data)
+                _put(content, file)
                 file.flush()
                 os.fsync(file.fileno())
             _move(beside, target, force=force)
@@ -77,6 +87,22 @@ def write_whole(path: Path, data: bytes, *, force: bool) -> None:
         raise _unwritable(error, path) from error
     except OSError as error:
         raise _unwritable(error, path) from error
+
+
+def _put(content: Content, file: BinaryIO) -> None:
+    if isinstance(content, bytes):
+        file.write(content)
+    else:
+        content(file)
+
+
+def _as_bytes(content: Content) -> bytes:
+    """For pipes and devices, in which nothing can seek."""
+    if isinstance(content, bytes):
+        return content
+    file = io.BytesIO()
+    content(file)
+    return file.getvalue()
 
 
 def _move(beside: Path, target: Path, *, force: bool) -> None:

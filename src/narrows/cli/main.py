@@ -38,7 +38,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _show_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        click.echo(f"narrows {__version__}\nformat {container.VERSION}\n{_default_profile()}")
+        click.echo(f"narrows {__version__}\nformat {container.VERSIONS[-1]}\n{_default_profile()}")
         context.exit()
 
 

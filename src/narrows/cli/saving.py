@@ -1,18 +1,17 @@
-"""A decoded picture as the bytes of a file of another format, with its metadata where that format holds any."""
+"""A decoded picture as a file of another format, with its metadata where that format holds any."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any, BinaryIO, cast
 from warnings import warn
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from narrows.errors import ConversionWarning
-from narrows.pixels import Picture, to_image
+from narrows.errors import ConversionWarning, OptionError
 
 _JPEG_SEGMENT = 65533 - len(b"http://ns.adobe.com/xap/1.0/\0")  # bytes of EXIF or XMP that fit into a JPEG file
 _EXIF_PREFIX = b"Exif\0\0"
@@ -47,20 +46,41 @@ _FORMATS = {
 SUFFIXES = tuple(_FORMATS)
 
 
-def picture_file(picture: Picture, suffix: str) -> bytes:
-    """The bytes of a file of the format of `suffix`, one of SUFFIXES; a ConversionWarning says what it cannot hold."""
+def image_writer(image: Image.Image, suffix: str) -> Callable[[BinaryIO], None]:
+    """What writes a decoded image, with the metadata in its info, into a file that can seek.
+
+    `suffix`, one of SUFFIXES, says the format. A ConversionWarning says what it cannot hold; OptionError, on writing,
+    if it cannot hold the picture.
+    """
     target = _FORMATS[suffix]
-    image = to_image(picture)
-    present = (("ICC", picture.icc), ("EXIF", picture.exif), ("XMP", picture.xmp))
-    for key in ("icc_profile", "exif", "xmp"):
-        image.info.pop(key, None)  # some writers would take them from here, some would not: each is passed on by name
-    if picture.alpha is not None and not target.alpha:
+    # Some writers would take the metadata from info, some would not: each is passed on by name.
+    keys = (("ICC", "icc_profile"), ("EXIF", "exif"), ("XMP", "xmp"))
+    present = [(name, image.info.pop(key, None)) for name, key in keys]
+    if image.mode in ("LA", "RGBA") and not target.alpha:
         _warn(f"{target.name} holds no transparency, the picture is drawn on white")
         image = _on_white(image)
     metadata = {name: content for name, content in present if content is not None and _fits(target, name, content)}
-    out = io.BytesIO()
-    image.save(out, target.name, **target.options, **_metadata_options(target, metadata))
-    return out.getvalue()
+    options = {**target.options, **_metadata_options(target, metadata)}
+
+    def write(file: BinaryIO) -> None:
+        try:
+            image.save(cast("IO[bytes]", _Plain(file)), target.name, **options)
+        except (OSError, ValueError, struct.error) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # of the disk
+                raise
+            size = f"{image.width} x {image.height}"
+            raise OptionError(
+                f"a {target.name} file cannot hold this picture of {size} ({error}); name another format with -o"
+            ) from error
+
+    return write
+
+
+class _Plain:
+    """A file without a descriptor: Pillow's coders would write to one by themselves and forget the system's errors."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write, self.seek, self.tell, self.flush = file.write, file.seek, file.tell, file.flush
 
 
 def _fits(target: _Format, name: str, content: bytes) -> bool:
