@@ -23,7 +23,7 @@ SIZES = ("1024x1024", "4096x1024", "16384x1024", "4096x4096", "65535x1024")
 
 def empty_file(width: int, height: int, profile: bytes) -> bytes:
     """The smallest RGB file of this size: no strip has a byte."""
-    strips = (Strip(side=b"", latents=b""),) * container.strip_count(height)
+    strips = (Strip(side=b"", latents=b""),) * container.strip_count(width, height)
     return container.write(
         Container(mode=Mode.RGB, width=width, height=height, quality=0, profile=profile, strips=strips)
     )

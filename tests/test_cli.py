@@ -208,6 +208,16 @@ def test_an_unknown_suffix_is_a_usage_error(command: Command, coded: Path) -> No
     assert "x.xyz: the suffix '.xyz' names no format to write; use .png, .jpg" in done.error
 
 
+@pytest.mark.parametrize(("suffix", "name"), [(".jpg", "JPEG"), (".webp", "WEBP")])
+def test_a_format_that_cannot_hold_the_picture_is_told(suffix: str, name: str, command: Command, codec: Codec) -> None:
+    Path("wide.nrws").write_bytes(codec.encode(np.zeros((1, 65535), np.uint8), quality=0))
+    done = command("decode", "wide.nrws", "-o", f"x{suffix}", "-p", "PROFILE")
+    assert done.code == 2
+    assert f"wide.nrws: a {name} file cannot hold this picture of 65535 x 1" in done.error
+    assert "name another format with -o" in done.error
+    assert not list(Path().glob("*x*"))
+
+
 def test_a_region_is_cut_out(command: Command, coded: Path, codec: Codec) -> None:
     assert command("decode", "coded.nrws", "--region", "8,4,20,10", "-p", "PROFILE").code == 0
     part = np.asarray(opened("coded.png"))

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 import pytest
@@ -35,6 +36,22 @@ def test_a_file_is_written_and_nothing_else_stays(tmp_path: Path) -> None:
     write_whole(tmp_path / "new" / "a.nrws", b"bytes", force=False)
     assert (tmp_path / "new" / "a.nrws").read_bytes() == b"bytes"
     assert _listing(tmp_path / "new") == ["a.nrws"]
+
+
+@posix
+def test_a_function_writes_into_the_file_and_may_seek(tmp_path: Path) -> None:
+    def content(file: BinaryIO) -> None:
+        file.write(b"bytes")
+        file.seek(0)
+        file.write(b"B")
+
+    write_whole(tmp_path / "a", content, force=False)
+    assert (tmp_path / "a").read_bytes() == b"Bytes"
+    reader, writer = os.pipe()  # in which nothing can seek
+    write_whole(Path(f"/dev/fd/{writer}"), content, force=False)
+    assert os.read(reader, 10) == b"Bytes"
+    for end in (reader, writer):
+        os.close(end)
 
 
 def test_an_existing_file_needs_force(tmp_path: Path) -> None:

@@ -242,6 +242,33 @@ def test_a_region_reads_only_the_strips_that_it_needs(codec: Codec, monkeypatch:
     assert read == [0, 1024, 2048, 3072]
 
 
+def test_a_wide_picture_has_lower_strips(codec: Codec) -> None:
+    picture = photo_like(700, 4200)
+    data = codec.encode(picture, quality=90)
+    file = container.read(data, Limits())
+    assert (data[8], len(file.strips)) == (2, 2)
+    whole = decoded(codec, data).samples
+    assert psnr_db(picture, whole) > 25
+    part = decoded(codec, data, (4000, 480, 200, 100)).samples  # across the strips' border
+    assert np.abs(part.astype(int) - whole[480:580, 4000:]).max() <= 1
+
+
+def test_decoding_tells_its_progress(codec: Codec, small_tiles: None) -> None:
+    data = codec.encode(photo_like(1100, 300))
+    for region in (None, (0, 500, 300, 600)):
+        shares: list[float] = []
+        codec.decode(data, region, progress=shares.append)
+        assert len(shares) > 2
+        assert shares == sorted(shares)
+        assert shares[-1] == 1.0
+
+
+def test_a_deep_check_holds_no_picture(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = codec.encode(photo_like(100, 100))
+    monkeypatch.setattr(Image, "new", None)
+    codec.verify(data, deep=True)
+
+
 @pytest.mark.parametrize(
     "region",
     [(0, 0, 0, 5), (-1, 0, 5, 5), (60, 0, 5, 5), (0, 46, 5, 5), (0, 0, 65, 5), (0, 0, 5), "abcd", (0.0, 0, 5, 5)],
