@@ -44,6 +44,21 @@ def test_a_larger_network_computes_the_same_at_first() -> None:
 
 
 @torch.no_grad()
+def test_centroids_start_as_nothing_and_can_learn() -> None:
+    plain = replace(TINY, centroids=False)
+    small, large = network(plain), Flagship(TINY).eval()
+    fill(large, stored(plain), SOURCE)
+    picture, quality = torch.rand(2, 128, 64, 3), torch.tensor([3, 7])
+    assert torch.equal(small(picture, quality).picture, large(picture, quality).picture)
+    large.analysis.log_gain.knots.fill_(4)  # symbols that are not zero,
+    large.scale_net.row_bias.knots.fill_(2)  # in rows that are coded
+    with torch.enable_grad():
+        large(picture, quality).picture.square().sum().backward()
+    for head in large.mean_net.step_centroid:
+        assert head.weight.grad.abs().max() > 0  # type: ignore[union-attr, operator]
+
+
+@torch.no_grad()
 def test_a_grown_kernel_and_a_new_block_can_learn() -> None:
     large = Flagship(LARGER)
     fill(large, stored(TINY), SOURCE)

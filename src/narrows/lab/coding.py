@@ -52,11 +52,11 @@ def code(network: Flagship, picture: Tensor, quality: Tensor, quantiser: Quantis
     mean_features, scale_features = network.mean_net.features(z_hat), network.scale_net.features(z_hat)
     symbols, rows, y_hat = torch.zeros_like(y), torch.zeros_like(y), torch.zeros_like(y)
     for step, mask in enumerate(network.masks(y.shape[1], y.shape[2])):
-        mean = network.mean_net(step, mean_features, y_hat)
+        prediction = network.mean_net(step, mean_features, y_hat)
         row = network.scale_net(step, scale_features, symbols, quality)
-        symbol = quantiser(y - mean, row)
+        symbol = quantiser(y - prediction.mean, row)
         symbols, rows = symbols + symbol * mask, rows + row * mask
-        y_hat = y_hat + (symbol + mean) * mask
+        y_hat = y_hat + prediction.value(symbol) * mask
     return HardCoded(symbols=symbols, rows=rows, z_hat=z_hat, y_hat=y_hat)
 
 

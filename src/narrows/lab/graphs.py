@@ -250,12 +250,22 @@ class _Context:
         h = g.block(h, "mean_net.block", net.block)
         return g.leaky(g.shuffle(g.linear(h, "mean_net.up", net.up), 2))
 
-    def mean(self, step: int, features: str, y_hat: str | None) -> str:
+    def mean(self, step: int, features: str, y_hat: str | None) -> tuple[str, str | None]:
+        """The mean of one step, and its centroids where the network has them (network.Prediction)."""
         g, net = self.g, self.network.mean_net
         x = features if y_hat is None else g.op("Concat", features, y_hat, axis=1)
         h = g.leaky(g.linear(x, f"mean_net.step_in.{step}", _as(nn.Linear, net.step_in[step])))
         h = g.block(h, f"mean_net.step_block.{step}", _as(Block, net.step_block[step]))
-        return g.linear(h, f"mean_net.step_out.{step}", _as(nn.Linear, net.step_out[step]))
+        mean = g.linear(h, f"mean_net.step_out.{step}", _as(nn.Linear, net.step_out[step]))
+        if not len(net.step_centroid):
+            return mean, None
+        return mean, g.linear(h, f"mean_net.step_centroid.{step}", _as(nn.Linear, net.step_centroid[step]))
+
+    def value(self, symbol: str, mean: str, centroid: str | None) -> str:
+        """y_hat of symbols."""
+        g = self.g
+        value = g.op("Add", symbol, mean)
+        return value if centroid is None else g.op("Add", value, g.op("Mul", centroid, g.op("Sign", symbol)))
 
     def scale_features(self, z_hat: str) -> str:
         g, net = self.g, self.network.scale_net
@@ -337,7 +347,7 @@ def quantise_graph(network: Flagship, store: WeightStore, line: DeadZone, first_
     mean_features, scale_features = context.mean_features(z_hat), context.scale_features(z_hat)
     symbols = rows = y_hat = None
     for step, mask in enumerate(context.masks(y)):
-        mean = context.mean(step, mean_features, y_hat)
+        mean, centroid = context.mean(step, mean_features, y_hat)
         row = context.rows(step, scale_features, symbols, quality)
         shift = g.op("Mul", g.op("Sub", g.constant(line.last_row), row), g.constant(line.slope))
         shift = g.op("Mul", g.clip(shift, 0, LARGEST_SHIFT), dead_zone)
@@ -350,7 +360,7 @@ def quantise_graph(network: Flagship, store: WeightStore, line: DeadZone, first_
         symbols = _accumulated(g, symbols, g.op("Mul", symbol, mask))
         rows = _accumulated(g, rows, g.op("Mul", row, mask))
         if step + 1 < network.config.context_steps:
-            y_hat = _accumulated(g, y_hat, g.op("Mul", g.op("Add", symbol, mean), mask))
+            y_hat = _accumulated(g, y_hat, g.op("Mul", context.value(symbol, mean, centroid), mask))
     assert symbols is not None and rows is not None
     shape: list[int | str] = [1, network.config.latent, "rows", "columns"]
     g.output(g.cast(symbols, TensorProto.INT32), "symbols", TensorProto.INT32, shape)
@@ -367,8 +377,8 @@ def dequantise_graph(network: Flagship, store: WeightStore) -> Graph:
     features = context.mean_features(z_hat)
     y_hat = None
     for step, mask in enumerate(context.masks(symbols)):
-        mean = context.mean(step, features, y_hat)
-        y_hat = _accumulated(g, y_hat, g.op("Mul", g.op("Add", symbols, mean), mask))
+        mean, centroid = context.mean(step, features, y_hat)
+        y_hat = _accumulated(g, y_hat, g.op("Mul", context.value(symbols, mean, centroid), mask))
     assert y_hat is not None
     # `quality` is part of the contract; this network's mean net does not need it.
     del quality

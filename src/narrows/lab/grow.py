@@ -1,8 +1,9 @@
 """Weights of a trained network into the same network, or into one that has more or fewer residual blocks.
 
-A block that the trained network lacks stays as it starts, the identity (network.Block), and a depthwise kernel that
-grew keeps the old one in its middle and zeros around it: a larger network computes the same at first. A block that has
-no place any more is left out, with a warning: the rest has to learn to do without it.
+A block that the trained network lacks stays as it starts, the identity (network.Block), and so do centroids, which
+start at zero; a depthwise kernel that grew keeps the old one in its middle and zeros around it: a larger network
+computes the same at first. A block that has no place any more is left out, with a warning: the rest has to learn to
+do without it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 
 from narrows.errors import OptionError
 
-_IN_BLOCK = re.compile(r"(analysis|synthesis)\.(fine|coarse)\.\d+\.")
+_IN_BLOCK = re.compile(r"(analysis|synthesis)\.(fine|coarse)\.\d+\.|mean_net\.step_centroid\.\d+\.")
 
 
 def fill(network: nn.Module, stored: Mapping[str, Tensor], source: Path) -> None:

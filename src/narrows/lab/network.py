@@ -4,7 +4,7 @@ r"""The flagship network: a fast transform pair, a hyper-latent, and context in 
       | analysis: unshuffle 8, blocks at 1/8, unshuffle 2, blocks at 1/16, x gain(quality)
       y ----------------------------------------------+
       | hyper-analysis                                 |  symbols = round(y - mean), y_hat = symbols + mean
-      z -> z_hat -> mean net (float) -> mean ----------+
+      z -> z_hat -> mean net (float) -> mean ----------+                            + centroid x sign(symbols)
               \-> scale net (integers) -> rows: which table codes each symbol
                    both see what earlier context steps decoded
       y_hat -> synthesis: mirror of analysis -> picture
@@ -64,6 +64,8 @@ class NetworkConfig:
     mean_width: int
     scale_width: int
     context_steps: int
+    centroids: bool = False
+    """Whether the mean net also says how far from the middle of its interval a value lies that is not zero."""
     qualities: int = 64
     quality_knots: int = 9
     quality_classes: int = 4
@@ -108,6 +110,7 @@ FLAGSHIP_S = NetworkConfig(
     mean_width=128,
     scale_width=96,
     context_steps=2,
+    centroids=True,
 )
 FLAGSHIP_M = NetworkConfig(
     name="m",
@@ -120,6 +123,7 @@ FLAGSHIP_M = NetworkConfig(
     mean_width=160,
     scale_width=128,
     context_steps=4,
+    centroids=True,
 )
 TINY = NetworkConfig(
     name="tiny",
@@ -132,6 +136,7 @@ TINY = NetworkConfig(
     mean_width=16,
     scale_width=16,
     context_steps=2,
+    centroids=True,
     quality_knots=3,
     qualities=8,
 )
@@ -289,19 +294,37 @@ class MeanNet(nn.Module):
         self.step_in = nn.ModuleList(nn.Linear(n, width) for n in inputs)
         self.step_block = nn.ModuleList(Block(width) for _ in inputs)
         self.step_out = nn.ModuleList(nn.Linear(width, config.latent) for _ in inputs)
-        for out in self.step_out:
-            nn.init.zeros_(out.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(out.bias)  # type: ignore[arg-type]
+        heads = inputs if config.centroids else []
+        self.step_centroid = nn.ModuleList(nn.Linear(width, config.latent) for _ in heads)
+        for out in (*self.step_out, *self.step_centroid):
+            nn.init.zeros_(out.weight)
+            nn.init.zeros_(out.bias)
 
     def features(self, z_hat: Tensor) -> Tensor:
         h = F.leaky_relu(shuffle(self.into(z_hat), 2), SLOPE)
         return F.leaky_relu(shuffle(self.up(self.block(h)), 2), SLOPE)
 
-    def forward(self, step: int, features: Tensor, y_hat: Tensor) -> Tensor:
+    def forward(self, step: int, features: Tensor, y_hat: Tensor) -> Prediction:
         x = torch.cat([features, y_hat.to(features.dtype)], -1) if step else features
-        h = F.leaky_relu(self.step_in[step](x), SLOPE)
-        mean: Tensor = self.step_out[step](self.step_block[step](h))
-        return mean.float()
+        h = self.step_block[step](F.leaky_relu(self.step_in[step](x), SLOPE))
+        centroid = self.step_centroid[step](h).float() if len(self.step_centroid) else None
+        return Prediction(self.step_out[step](h).float(), centroid)
+
+
+class Prediction(NamedTuple):
+    """What the mean net knows of y at the positions of one step, in steps of the quantiser.
+
+    `centroid` is how much larger than |symbol| the magnitude of y - mean is expected to be, where a symbol is not zero:
+    values are densest near zero, so it is mostly below zero, and the more so the less likely the symbol was.
+    """
+
+    mean: Tensor
+    centroid: Tensor | None
+
+    def value(self, symbol: Tensor) -> Tensor:
+        """y_hat of symbols."""
+        value = symbol + self.mean
+        return value if self.centroid is None else value + self.centroid * torch.sign(symbol.detach())
 
 
 class ScaleNet(nn.Module):
@@ -409,15 +432,15 @@ class Flagship(nn.Module):
         y_hat, symbols = torch.zeros_like(y), torch.zeros_like(y)
         latent_bits = torch.zeros_like(side_bits)
         for step, mask in enumerate(self.masks(y.shape[1], y.shape[2])):
-            mean = self.mean_net(step, mean_features, y_hat)
+            prediction = self.mean_net(step, mean_features, y_hat)
             row = self.scale_net(step, scale_features, symbols, quality)
-            residual = y - mean
+            residual = y - prediction.mean
             coded = row.detach() >= SKIPPED_ROWS
             symbol = straight_through(residual, residual.detach().round() * coded)
             rated = residual + torch.rand_like(y) - 0.5 if self.training else symbol
             bits = self.residual_rate(rated, row) * mask
             latent_bits = latent_bits + (bits if self.training else bits * coded).sum((1, 2, 3))
-            y_hat = y_hat + (symbol + mean) * mask
+            y_hat = y_hat + prediction.value(symbol) * mask
             symbols = symbols + symbol * mask
         return Coded(self.synthesis(y_hat, quality), latent_bits, side_bits)
 
@@ -489,7 +512,8 @@ def kilo_macs_per_pixel(config: NetworkConfig) -> tuple[float, float]:
     context = 0.0
     for step in range(config.context_steps):
         seen = m if step else 0
-        context += ((w + seen) * w + block(w) + w * m + (v + seen) * v + 9 * v + 2 * v * v + 2 * v * m) / 256
+        heads = 2 if config.centroids else 1
+        context += ((w + seen) * w + block(w) + heads * w * m + (v + seen) * v + 9 * v + 2 * v * v + 2 * v * m) / 256
     return (encode + features + context) / 1000, (decode + features + context) / 1000
 
 
