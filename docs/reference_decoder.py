@@ -242,6 +242,7 @@ def decode(data: bytes, profile_folder: Path) -> tuple[Array, list[Array], list[
     channels, s, t = manifest["input_channels"], manifest["latent_stride"], manifest["hyper_stride"]
     require(channels == 3 or file.mode in GREY_MODES, "D6", "a colour picture and a grey profile")
 
+    require(file.strip_rows % t == 0, "D7", f"strips of {file.strip_rows} rows and a hyper-latent stride of {t}")
     padded_height, padded_width = (math.ceil(side / t) * t for side in (file.height, file.width))
     quality = np.array([file.quality], np.int64)
     symbols, z_hats, y_hats = [], [], []

@@ -253,6 +253,16 @@ def test_a_wide_picture_has_lower_strips(codec: Codec) -> None:
     assert np.abs(part.astype(int) - whole[480:580, 4000:]).max() <= 1
 
 
+def test_a_profile_of_a_large_stride_takes_no_wide_picture(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = codec.encode(np.zeros((1, 4097), np.uint8))
+    manifest = dataclasses.replace(codec.profile.manifest, hyper_stride=1024, analysis_halo=1024)
+    monkeypatch.setattr(codec, "profile", dataclasses.replace(codec.profile, manifest=manifest))
+    with pytest.raises(ProfileError, match="4097 pixels wide, this profile codes 4096 at most"):
+        codec.encode(np.zeros((1, 4097), np.uint8))
+    with pytest.raises(CorruptError, match="D7"):
+        codec.decode(data)
+
+
 def test_decoding_tells_its_progress(codec: Codec, small_tiles: None) -> None:
     data = codec.encode(photo_like(1100, 300))
     for region in (None, (0, 500, 300, 600)):

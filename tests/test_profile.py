@@ -50,7 +50,7 @@ def test_tables_are_read_only(colour_profile: Path) -> None:
         ({"latent_channels": 47}, "context.steps"),
         ({"latent_stride": 12}, "strides"),
         ({"latent_stride": 0}, "latent_stride"),
-        ({"hyper_stride": 256}, "hyper_stride"),
+        ({"hyper_stride": 2048}, "hyper_stride"),
         ({"hyper_stride": 16.0}, "hyper_stride"),
         ({"hyper_channels": 0}, "without a hyper-latent"),
         ({"hyper_limit": 0}, "hyper_limit"),

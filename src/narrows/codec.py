@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from narrows import container, search
-from narrows.container import DIGEST_BYTES, Container, Mode, Strip, strip_rows
+from narrows.container import DIGEST_BYTES, STRIP_PIXELS, Container, Mode, Strip, strip_rows
 from narrows.errors import CorruptError, OptionError, ProfileError
 from narrows.inputs import Source, named, read_source
 from narrows.limits import Limits
@@ -104,6 +104,7 @@ class Codec:
         _check_encode_options(effort, target_bytes, target_psnr)
         with named(image):
             picture = read_picture(image, self.limits)
+            self._check_width(picture.samples.shape[1])
             work = _Work(
                 picture=picture,
                 alpha=None if picture.alpha is None else encode_alpha(picture.alpha),
@@ -119,6 +120,14 @@ class Codec:
                 data = self._encode_at(work, index)
         work.report.finish()
         return data
+
+    def _check_width(self, width: int) -> None:
+        stride = self.profile.manifest.hyper_stride
+        if strip_rows(width) % stride:
+            raise ProfileError(
+                f"the picture is {width} pixels wide, this profile codes {STRIP_PIXELS // stride} at most; "
+                "make it smaller, cut it, or use another profile"
+            )
 
     def _encode_to_size(self, work: _Work, target_bytes: int) -> bytes:
         qualities = self.profile.manifest.qualities
@@ -330,6 +339,8 @@ class Codec:
             raise CorruptError(f"has the quality index {file.quality}, its profile has {manifest.qualities} qualities")
         if (file.strips[0].side is None) != (manifest.hyper_channels == 0):
             raise CorruptError("has side chunks and its profile has no hyper-latent, or the other way round")
+        if strip_rows(file.width) % manifest.hyper_stride:  # D7
+            raise CorruptError(f"is {file.width} pixels wide, too wide for its profile (rule D7)")
         if file.mode.channels > manifest.input_channels:
             raise CorruptError(f"has the mode {Mode(file.mode).name}, its profile codes grey pictures only")
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
-from narrows.container import LEAST_STRIP_ROWS, STRIP_ROWS
+from narrows.container import STRIP_ROWS
 from narrows.entropy import LatentTables, SideTables
 from narrows.errors import ProfileError
 from narrows.inputs import read_at_most
@@ -70,12 +70,12 @@ class Manifest:
         _integer("input_channels", self.input_channels, 1, 3)
         _require(self.input_channels != 2, "input_channels must be 1 or 3")
         _integer("latent_channels", self.latent_channels, 1, 4096)
-        _integer("latent_stride", self.latent_stride, 1, LEAST_STRIP_ROWS)
-        _integer("hyper_stride", self.hyper_stride, self.latent_stride, LEAST_STRIP_ROWS)
+        _integer("latent_stride", self.latent_stride, 1, STRIP_ROWS)
+        _integer("hyper_stride", self.hyper_stride, self.latent_stride, STRIP_ROWS)
         # So that strips begin on whole latents.
         _require(
-            LEAST_STRIP_ROWS % self.hyper_stride == 0 and self.hyper_stride % self.latent_stride == 0,
-            f"the strides {self.latent_stride} and {self.hyper_stride} must divide each other and {LEAST_STRIP_ROWS}",
+            STRIP_ROWS % self.hyper_stride == 0 and self.hyper_stride % self.latent_stride == 0,
+            f"the strides {self.latent_stride} and {self.hyper_stride} must divide each other and {STRIP_ROWS}",
         )
         _integer("hyper_channels", self.hyper_channels, 0, 4096)
         _integer("hyper_limit", self.hyper_limit, 0, 32767)
