@@ -79,7 +79,7 @@ def command_rows(pictures: dict[float, Pixels], folder: Path) -> Iterator[str]:
 def _peak_of(*words: str) -> float:
     """MiB of resident memory that a process of the command line needed at most."""
     code = (
-        "import sys; from narrows.cli import run; from narrows.compare.memory import peak_mib\n"
+        "import sys; from narrows.cli.main import run; from narrows.compare.memory import peak_mib\n"
         "code = run(sys.argv[1:]); print(peak_mib()); sys.exit(code)"
     )
     command = [sys.executable, "-c", code, *words, "--quiet"]
@@ -132,6 +132,19 @@ def _seconds(call: Callable[[], object]) -> float:
     return statistics.median(once() for _ in range(_ROUNDS))
 
 
+def page(pictures: dict[float, Pixels], names: Sequence[str]) -> Iterator[str]:
+    """The page's lines; `pictures` by their megapixels, rising."""
+    largest, codec = list(pictures.values())[-1], Codec(threads=2)
+    yield from ("# Large pictures", "", f"Made by `python benchmarks/large.py PHOTO --codecs {','.join(names)}`.", "")
+    yield from ("## Peak memory, MiB", "", ", ".join(f"{name} at {SETTINGS[name]:g}" for name in names) + ".", "")
+    yield from memory_rows(pictures, names)
+    yield from ("", "The whole process of the command line:", "")
+    with tempfile.TemporaryDirectory(prefix="narrows-large-") as folder:
+        yield from command_rows(pictures, Path(folder))
+    yield from ("", "## Seams", "", *seam_lines(largest, codec), "", "## Windows", "")
+    yield from window_rows(largest, codec)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photo", type=Path)
@@ -145,15 +158,10 @@ def main() -> None:
     with Image.open(arguments.photo) as image:
         photo = np.asarray(image.convert("RGB"))
     pictures = {megapixels: enlarged(photo, megapixels) for megapixels in sorted(arguments.megapixels)}
-    largest, codec = list(pictures.values())[-1], Codec(threads=2)
-    lines = ["# Large pictures", "", f"Made by `python benchmarks/large.py PHOTO --codecs {','.join(names)}`", ""]
-    with tempfile.TemporaryDirectory(prefix="narrows-large-") as folder:
-        lines += ["## Peak memory, MiB", "", ", ".join(f"{name} at {SETTINGS[name]:g}" for name in names) + ".", ""]
-        lines += [*memory_rows(pictures, names), "", "The whole process of the command line:", ""]
-        lines += [*command_rows(pictures, Path(folder)), ""]
-    lines += ["## Seams", "", *seam_lines(largest, codec), ""]
-    lines += ["## Windows", "", *window_rows(largest, codec)]
-    arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with arguments.output.open("w", encoding="utf-8") as file:
+        for line in page(pictures, names):
+            print(line, flush=True)
+            file.write(line + "\n")
 
 
 if __name__ == "__main__":
