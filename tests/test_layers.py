@@ -25,11 +25,13 @@ LAYERS = {
     "entropy": 1,
     "inputs": 1,
     "onnx_check": 1,
+    "onnx_wire": 1,
     "profiles": 1,
     "profile": 2,
     "runtime": 2,
     "pixels": 2,
     "modes": 2,
+    "opening": 2,
     "alpha": 2,
     "tiles": 2,
     "summary": 2,
@@ -56,7 +58,8 @@ STANDARD_ONLY = {  # part -> the parts of narrows that it may import, beside the
     "limits": {"errors"},
     "container": {"errors", "limits"},
     "profiles": {"errors"},
-    "onnx_check": {"errors"},
+    "onnx_check": {"errors", "onnx_wire"},
+    "onnx_wire": {"errors"},
 }
 
 ENTRY_POINT = re.compile(r"[a-z_]+(\.[a-z_]+)*:[A-Za-z_]+")

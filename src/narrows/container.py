@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import zip_longest
 from zlib import crc32
 
 from narrows.errors import CorruptError, NotNarrowsError, OptionError, TruncatedError, UnsupportedError
@@ -301,8 +302,13 @@ def _check_order(types: list[int], mode: Mode, strips: int) -> None:
     metadata = [kind for kind in _METADATA if kind in types]
     strip = [ChunkType.SIDE, ChunkType.LATENTS] if ChunkType.SIDE in types else [ChunkType.LATENTS]
     expected = [*metadata, *([ChunkType.ALPHA] if mode.has_alpha else []), *(strip * strips), *unknown]
-    if types != expected:  # C3 to C7
-        raise CorruptError(f"has chunks {types}, expected {[int(kind) for kind in expected]} (rules C3 to C7)")
+    for place, (found, due) in enumerate(zip_longest(types, expected), start=1):
+        if found != due:  # C3 to C7
+            raise CorruptError(f"has {_named(found)} at place {place}, expected {_named(due)} (rules C3 to C7)")
+
+
+def _named(kind: int | None) -> str:
+    return "no chunk" if kind is None else f"the chunk {ChunkInfo(type=kind, length=0).name}"
 
 
 def _check_writable(container: Container) -> None:

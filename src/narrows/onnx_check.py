@@ -1,23 +1,26 @@
 """Which graphs a profile may hold: read from the protobuf bytes, before any runtime sees them.
 
 A profile is data from a stranger, and a graph is a program. ONNX as such allows functions, loops, custom operators and
-external data anywhere on the disk; a profile's graph has none of them. The reader below knows the few messages of
-onnx.proto3 that are needed and refuses every field that it does not know, so that nothing can hide in one.
-
-Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
+external data anywhere on the disk; a profile's graph has none of them. onnx_wire.py reads the bytes, and refuses every
+field that is not needed here; this file says what may stand in the others. Some of it is valid ONNX that ends the
+process instead of the run: an integer division that overflows, a group of 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 
 from narrows.errors import ProfileError
+from narrows.onnx_wire import Fields, as_bytes, as_text, fields, integers, number, signed, text
 
 OPSET = 20
 WEIGHTS = "weights.safetensors"
 MAX_INLINE = 2**20  # bytes of all constants inside one graph: weights belong into the weights file
+MAX_NODES = 2048  # the runtime takes 2 seconds to read so many, and four times as long for twice as many
+MAX_DIMENSIONS = 8
 
 # docs/FORMAT.md lists the same names
 OPERATORS = frozenset(
@@ -28,19 +31,13 @@ OPERATORS = frozenset(
     Unsqueeze Where
     """.split()
 )
+_POSITIVE = frozenset(("blocksize", "dilations", "group", "kernel_shape", "strides"))  # attributes
 
-# TensorProto.DataType: float, uint8, int8, int32, int64, bool, half, uint32
-_ITEM_BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 12: 4}
-_TYPE_NAMES = {1: "float32", 2: "uint8", 6: "int32", 7: "int64"}
-
-# the fields read or harmless, per message: name of the message -> numbers
-_KNOWN = {
-    "ModelProto": {1, 2, 3, 4, 5, 6, 7, 8, 14},
-    "GraphProto": {1, 2, 5, 10, 11, 12, 13, 16},
-    "NodeProto": {1, 2, 3, 4, 5, 6, 7, 9},
-    "AttributeProto": {1, 2, 3, 4, 5, 7, 8, 9, 13, 20},
-    "TensorProto": {1, 2, 4, 5, 7, 8, 9, 12, 13, 14, 16},
-}
+# TensorProto.DataType
+_FLOAT, _UINT8, _INT8, _INT32, _INT64, _BOOL, _HALF, _DOUBLE, _UINT32 = 1, 2, 3, 6, 7, 9, 10, 11, 12
+_ITEM_BYTES = {_FLOAT: 4, _UINT8: 1, _INT8: 1, _INT32: 4, _INT64: 8, _BOOL: 1, _HALF: 2, _UINT32: 4}
+_INTEGERS = frozenset((_UINT8, _INT8, _INT32, _INT64, _UINT32))
+_TYPE_NAMES = {_FLOAT: "float32", _UINT8: "uint8", _INT32: "int32", _INT64: "int64"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,49 +53,79 @@ def check_graph(data: bytes, *, weights_start: int, weights_end: int) -> Graph:
 
     External data must lie in the weights file between the two offsets (its data section). Raises ProfileError.
     """
-    model = _fields(data, "ModelProto")
-    opsets = [_fields(_bytes(value), None) for value in model.get(8, [])]
-    if [(_text(one, 1), _number(one, 2)) for one in opsets] != [("", OPSET)]:
+    model = fields(data, "ModelProto")
+    opsets = [fields(value, "OperatorSetIdProto") for value in model.get(8, [])]
+    if [(text(one, 1), number(one, 2)) for one in opsets] != [("", OPSET)]:
         raise ProfileError(f"must import the standard operators of opset {OPSET} and nothing else")
-    if len(model.get(7, [])) != 1:
+    if 7 not in model:
         raise ProfileError("must hold exactly one graph")
-    graph = _fields(_bytes(model[7][0]), "GraphProto")
-    tensors = [_bytes(value) for value in graph.get(5, [])]
-    for value in graph.get(1, []):
-        tensors += _check_node(_bytes(value))
-    inline = sum(_check_tensor(tensor, weights_start, weights_end) for tensor in tensors)
-    if inline > MAX_INLINE:
-        raise ProfileError(f"holds {inline} bytes of constants, at most {MAX_INLINE} may lie outside of {WEIGHTS}")
-    return Graph(inputs=_values(graph.get(11, [])), outputs=_values(graph.get(12, [])))
+    graph = fields(model[7][0], "GraphProto")
+    if len(graph.get(1, [])) > MAX_NODES:
+        raise ProfileError(f"has {len(graph[1])} nodes, a profile's graph has at most {MAX_NODES}")
+    nodes = [_Node(value) for value in graph.get(1, [])]
+    constants = [fields(value, "TensorProto") for value in graph.get(5, [])]
+    inline = [*constants, *(tensor for node in nodes for tensor in node.tensors)]
+    size = sum(_check_tensor(tensor, weights_start, weights_end) for tensor in inline)
+    if size > MAX_INLINE:
+        raise ProfileError(f"holds {size} bytes of constants, at most {MAX_INLINE} may lie outside of {WEIGHTS}")
+    inputs, outputs = _values(graph.get(11, [])), _values(graph.get(12, []))
+    given = [name for node in nodes for name in node.outputs if name]
+    _check_names([*inputs, *(text(tensor, 8) for tensor in constants), *given])
+    _check_divisions(nodes, inputs, constants)
+    return Graph(inputs=_type_names(inputs), outputs=_type_names(outputs))
 
 
-def _check_node(data: bytes) -> list[bytes]:
-    """Check one node's operator and attributes; its constant tensors, for the caller to check."""
-    node = _fields(data, "NodeProto")
-    domain, operator = _text(node, 7), _text(node, 4)
-    if domain != "" or operator not in OPERATORS:
-        raise ProfileError(f"uses the operator {domain + '.' if domain else ''}{operator}, which profiles may not")
-    # A subgraph stands in a field that _KNOWN lacks, so reading the attributes refuses loops and branches.
-    attributes = [_fields(_bytes(value), "AttributeProto") for value in node.get(5, [])]
-    return [_bytes(tensor) for attribute in attributes for tensor in attribute.get(5, [])]
+class _Node:
+    """One node, its operator and attributes checked."""
+
+    def __init__(self, value: int | bytes) -> None:
+        node = fields(value, "NodeProto")
+        domain, self.operator = text(node, 7), text(node, 4)
+        if domain != "" or self.operator not in OPERATORS:
+            name = f"{domain + '.' if domain else ''}{self.operator}"
+            raise ProfileError(f"uses the operator {name}, which profiles may not")
+        self.inputs = [as_text(name) for name in node.get(1, [])]
+        self.outputs = [as_text(name) for name in node.get(2, [])]  # an empty one stands for none
+        # A subgraph stands in a field that no attribute may have, so reading them refuses loops and branches.
+        self.attributes: dict[str, Fields] = {}
+        for entry in node.get(5, []):
+            attribute = fields(entry, "AttributeProto")
+            name = text(attribute, 1)
+            if name in self.attributes:
+                raise ProfileError(f"gives the attribute {name!r} of a {self.operator} twice")
+            if name in _POSITIVE and any(value < 1 for value in _integers_of(attribute)):
+                raise ProfileError(f"gives the attribute {name!r} of a {self.operator} a value below 1")
+            self.attributes[name] = attribute
+        self.tensors = [
+            fields(attribute[5][0], "TensorProto") for attribute in self.attributes.values() if 5 in attribute
+        ]
 
 
-def _check_tensor(data: bytes, weights_start: int, weights_end: int) -> int:
+def _integers_of(attribute: Fields) -> list[int]:
+    """The integers of an attribute, whether it holds one or several."""
+    return [*map(signed, (number(attribute, 3),) if 3 in attribute else ()), *integers(attribute, 8)]
+
+
+def _check_tensor(tensor: Fields, weights_start: int, weights_end: int) -> int:
     """Check where a constant's bytes lie and that they are as many as its shape says; the number of inline bytes."""
-    tensor = _fields(data, "TensorProto")
-    name = _text(tensor, 8)
-    item = _ITEM_BYTES.get(_number(tensor, 2))
+    name = text(tensor, 8)
+    item = _ITEM_BYTES.get(number(tensor, 2))
     if item is None:
-        raise ProfileError(f"constant {name!r} has the element type {_number(tensor, 2)}, which profiles may not use")
-    size = item * math.prod(_numbers(tensor.get(1, [])))
-    if _number(tensor, 14) != 1:  # inside the graph
+        raise ProfileError(f"constant {name!r} has the element type {number(tensor, 2)}, which profiles may not use")
+    dimensions = list(islice(integers(tensor, 1), MAX_DIMENSIONS + 1))
+    if len(dimensions) > MAX_DIMENSIONS or min(dimensions, default=0) < 0:
+        raise ProfileError(f"constant {name!r} must have at most {MAX_DIMENSIONS} dimensions, none of them negative")
+    size = item * math.prod(dimensions)
+    if number(tensor, 14) > 1:
+        raise ProfileError(f"constant {name!r} lies neither in the graph nor in {WEIGHTS}")
+    if number(tensor, 14) == 0:  # inside the graph
         if 13 in tensor:
             raise ProfileError(f"constant {name!r} names external data but says that it has none")
         if size > MAX_INLINE:
             raise ProfileError(f"constant {name!r} claims {size} bytes inside the graph, the limit is {MAX_INLINE}")
         return size
-    entries = [_fields(_bytes(value), None) for value in tensor.get(13, [])]
-    place = {_text(entry, 1): _text(entry, 2) for entry in entries}
+    entries = [fields(value, "StringStringEntryProto") for value in tensor.get(13, [])]
+    place = {text(entry, 1): text(entry, 2) for entry in entries}
     if len(place) != len(entries) or set(place) != {"location", "offset", "length"} or place["location"] != WEIGHTS:
         raise ProfileError(f"constant {name!r} must lie in {WEIGHTS} at a stated offset and length, says {place}")
     if not all(place[key].isascii() and place[key].isdigit() and len(place[key]) < 16 for key in ("offset", "length")):
@@ -112,104 +139,82 @@ def _check_tensor(data: bytes, weights_start: int, weights_end: int) -> int:
     return 0
 
 
-def _values(values: list[int | bytes]) -> dict[str, str]:
+def _values(values: list[int | bytes]) -> dict[str, int]:
     """Names and element types of ValueInfoProto messages; only tensors are allowed."""
-    result: dict[str, str] = {}
+    result: dict[str, int] = {}
     for value in values:
-        info = _fields(_bytes(value), None)
-        name = _text(info, 1)
-        try:
-            tensor = _fields(_bytes(_fields(_bytes(info[2][0]), None)[1][0]), None)
-        except KeyError as error:
-            raise ProfileError(f"input or output {name!r} is not a tensor") from error
+        info = fields(value, "ValueInfoProto")
+        name = text(info, 1)
+        kind = fields(info[2][0], "TypeProto") if 2 in info else {}
+        if 1 not in kind:
+            raise ProfileError(f"input or output {name!r} is not a tensor")
         if name in result:
             raise ProfileError(f"input or output {name!r} is declared twice")
-        result[name] = _TYPE_NAMES.get(_number(tensor, 1), f"type {_number(tensor, 1)}")
+        result[name] = number(fields(kind[1][0], "TypeProto.Tensor"), 1)
     return result
 
 
-def _fields(data: bytes, message: str | None) -> dict[int, list[int | bytes]]:
-    """All fields of one message by number, in order; a field that `message` may not have is refused."""
-    fields: dict[int, list[int | bytes]] = {}
-    for number, value in _wire(data):
-        if message is not None and number not in _KNOWN[message]:
-            raise ProfileError(
-                f"has a {message} with the field {number}, which profiles may not (functions, subgraphs)"
-            )
-        fields.setdefault(number, []).append(value)
-    return fields
+def _type_names(types: dict[str, int]) -> dict[str, str]:
+    return {name: _TYPE_NAMES.get(kind, f"type {kind}") for name, kind in types.items()}
 
 
-def _wire(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of one protobuf message: (number, integer or bytes)."""
-    position = 0
-    while position < len(data):
-        key, position = _varint(data, position)
-        number, kind = key >> 3, key & 7
-        if kind == 0:
-            value, position = _varint(data, position)
-            yield number, value
-            continue
-        if kind == 2:
-            length, position = _varint(data, position)
-        elif kind in (1, 5):
-            length = 8 if kind == 1 else 4
-        else:
-            raise ProfileError(f"is not a protobuf message: wire type {kind}")
-        if length > len(data) - position:
-            raise ProfileError("is not a protobuf message: a field is longer than the message")
-        yield number, data[position : position + length]
-        position += length
+def _check_names(names: list[str]) -> None:
+    """Each name is given once: a constant that is an input as well may be replaced by what is fed."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ProfileError(f"gives the name {twice[0]!r} to more than one value")
 
 
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if position >= len(data) or shift > 63:
-            raise ProfileError("is not a protobuf message: an integer has no end")
-        byte = data[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, position
-        shift += 7
+def _check_divisions(nodes: list[_Node], inputs: dict[str, int], constants: list[Fields]) -> None:
+    """Refuse to divide integers by anything but constants of at least 1.
+
+    -2^63 / -1 has no result, and the processor ends the process for it. Types are followed from node to node; where one
+    is not known the division is refused.
+    """
+    types = {**inputs, **{text(tensor, 8): number(tensor, 2) for tensor in constants}}
+    known = {text(tensor, 8): tensor for tensor in constants}
+    positive: dict[str, bool] = {}  # each constant is looked at once, however many divisions name it
+    for node in nodes:
+        if node.operator in ("Div", "Mod"):
+            divisor = node.inputs[-1] if node.inputs else ""
+            if divisor in known and divisor not in positive:
+                positive[divisor] = _is_positive(known[divisor])
+            if types.get(divisor) not in (_FLOAT, _HALF, _DOUBLE) and not positive.get(divisor):
+                raise ProfileError(f"divides integers by {divisor!r}, which is no constant of at least 1 in the graph")
+        if node.operator == "Constant" and len(node.tensors) == len(node.outputs) == 1:
+            known[node.outputs[0]] = node.tensors[0]
+        types.update((name, kind) for name, kind in zip(node.outputs, _result_types(node, types), strict=False) if name)
 
 
-def _bytes(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        raise ProfileError("is not an ONNX model: an integer stands where a message is due")
-    return value
+def _result_types(node: _Node, types: dict[str, int]) -> tuple[int, ...]:
+    """Element types of a node's results by ONNX's rules; 0 where it is unknown."""
+    of_inputs = [types.get(name, 0) for name in node.inputs]
+    if node.operator == "Cast":
+        return (number(node.attributes.get("to", {}), 3),)
+    if node.operator == "Shape":
+        return (_INT64,)
+    if node.operator in ("Equal", "Less", "GreaterOrEqual"):
+        return (_BOOL,)
+    if node.operator in ("Constant", "ConstantOfShape"):
+        if node.tensors:
+            return (number(node.tensors[0], 2),)
+        return (_FLOAT if node.operator == "ConstantOfShape" else 0,)
+    if node.operator == "Where":
+        return tuple(of_inputs[1:2])
+    if node.operator == "MaxPool":
+        return (*of_inputs[:1], _INT64)
+    return tuple(of_inputs[:1])
 
 
-def _last(fields: dict[int, list[int | bytes]], number: int) -> int | bytes | None:
-    values = fields.get(number)
-    return values[-1] if values else None
-
-
-def _number(fields: dict[int, list[int | bytes]], number: int) -> int:
-    value = _last(fields, number)
-    if isinstance(value, bytes):
-        raise ProfileError("is not an ONNX model: bytes stand where an integer is due")
-    return value or 0
-
-
-def _text(fields: dict[int, list[int | bytes]], number: int) -> str:
-    value = _last(fields, number)
-    try:
-        return b"".decode() if value is None else _bytes(value).decode()
-    except UnicodeDecodeError as error:
-        raise ProfileError("is not an ONNX model: a name is not UTF-8") from error
-
-
-def _numbers(values: list[int | bytes]) -> list[int]:
-    """A repeated integer field, packed or not."""
-    result: list[int] = []
-    for value in values:
-        if isinstance(value, int):
-            result.append(value)
-            continue
-        position = 0
-        while position < len(value):
-            number, position = _varint(value, position)
-            result.append(number)
-    return result
+def _is_positive(tensor: Fields) -> bool:
+    """Whether a constant inside the graph holds integers of at least 1 alone, as many as its shape says."""
+    kind = number(tensor, 2)
+    size = _ITEM_BYTES[kind]
+    if 9 in tensor:
+        data = as_bytes(tensor[9][0])
+        values = [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
+    else:
+        values = list(integers(tensor, 7 if kind == _INT64 else 5))
+    whole = len(values) == math.prod(integers(tensor, 1)) and number(tensor, 14) == 0
+    # The highest bit is the sign of some types, and of the others no divisor needs it.
+    return kind in _INTEGERS and whole and all(1 <= value < 2 ** (8 * size - 1) for value in values)

@@ -3,16 +3,14 @@
     file, bytes, Pillow image, array --read_picture--> Picture --pad_edges, to_planes--> (1, C, H', W')
     Pillow image <-------to_image--------------------- Picture <---------from_planes---- (1, C, H', W')
 
-modes.py knows Pillow's modes, alpha.py codes the alpha channel. Orientation is metadata, never applied to the pixels.
+opening.py finds the reader of a file, modes.py knows Pillow's modes, alpha.py codes the alpha channel. Orientation is
+metadata, never applied to the pixels.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -24,11 +22,12 @@ from PIL import ExifTags, Image
 
 from narrows.alpha import Alpha, decode_alpha, encode_alpha, fill_transparent
 from narrows.container import MAX_SIDE, Mode
-from narrows.errors import ConversionWarning, LimitError, NarrowsError, OptionError, PictureError, ProfileError
+from narrows.errors import ConversionWarning, LimitError, OptionError, PictureError, ProfileError
 from narrows.inputs import Source as FileSource
 from narrows.inputs import named, read_source
 from narrows.limits import Limits
-from narrows.modes import reduced_depth, split_samples
+from narrows.modes import raw_mode, reduced_depth, split_samples
+from narrows.opening import ANEW, opened, pillow_errors
 
 __all__ = [
     "Picture",
@@ -49,8 +48,10 @@ __all__ = [
 Samples: TypeAlias = NDArray[np.uint8]  # (H, W, C), C = 1 (grey) or 3 (RGB)
 Source: TypeAlias = FileSource | Image.Image | NDArray[np.uint8]
 
-# Ghostscript would run the file as a program; it is no photograph either.
-_NEVER_OPENED = frozenset({"EPS"})
+_SUBFILE_TYPE, _REDUCED = 254, 1  # of TIFF: this is a smaller version of another picture in the file
+_DNG_VERSION = 50706
+
+_USUAL_GAMMA = 1 / 2.2  # of PNG's gAMA; another one within a tenth looks the same
 
 # The tags of a TIFF file that speak about the photograph; the others tell how this one file stores its pixels.
 _DESCRIPTIVE_TAGS = (
@@ -93,7 +94,7 @@ def read_picture(source: Source, limits: Limits) -> Picture:
         if isinstance(source, np.ndarray):
             picture = _from_array(source, limits)
         elif isinstance(source, Image.Image):
-            with _pillow_errors():
+            with pillow_errors():
                 picture = _from_image(source, limits)
         elif isinstance(source, str | os.PathLike):
             with Path(source).open("rb") as file:
@@ -166,19 +167,22 @@ def _from_array(array: NDArray[Any], limits: Limits) -> Picture:
 
 
 def _from_file(file: BinaryIO, limits: Limits) -> Picture:
-    with _pillow_errors(), _identified(file) as image:
+    with pillow_errors(), opened(file, limits) as image:
         return _from_image(image, limits)
 
 
 def _from_image(image: Image.Image, limits: Limits) -> Picture:
     """Pillow's image as a Picture; the pixels of a file are decoded here, after its size was checked."""
     _check_size(*image.size, limits)
+    _check_whole_picture(image)
     if getattr(image, "is_animated", False):
         warn("holds more than one picture, the first one is coded", ConversionWarning, stacklevel=4)
     if reduced_depth(image):
         warn("has more than 8 bits a sample, coded with 8", ConversionWarning, stacklevel=4)
+    raw = raw_mode(image)
     image.load()
-    samples, alpha, icc = split_samples(image, _bytes(image.info.get("icc_profile")))
+    _warn_of_gamma(image)
+    samples, alpha, icc = split_samples(image, _bytes(image.info.get("icc_profile")), raw)
     metadata = {"ICC": icc, "EXIF": exif_of(image), "XMP": xmp_of(image)}
     for name, content in metadata.items():
         if content is not None and len(content) > limits.max_metadata:
@@ -196,59 +200,21 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
         raise LimitError(f"is {width} x {height} pixels, the format allows {MAX_SIDE} a side; cut it into parts")
 
 
-@contextmanager
-def _identified(file: BinaryIO) -> Iterator[Image.Image]:
-    """The picture in `file`, its header read.
-
-    As PIL.Image.open, but without its size check, which is a global of the process and smaller than our Limits.
-    """
-    prefix = file.read(16)
-    if not prefix:
-        raise PictureError("is empty: 0 bytes, expected a picture")
-    tried = set(_NEVER_OPENED)
-    reason = f"it begins with {prefix!r}"
-    for load_plugins in (Image.preinit, Image.init):  # the second loads some forty more
-        load_plugins()
-        for name in [name for name in Image.ID if name not in tried]:
-            tried.add(name)
-            factory, accept = Image.OPEN[name]
-            accepted = accept is None or accept(prefix)
-            if isinstance(accepted, str) or not accepted:  # a text says why not
-                continue
-            file.seek(0)
-            try:
-                image = factory(file, "")
-            except (SyntaxError, IndexError, TypeError, struct.error) as error:  # how a plugin says "not mine"
-                reason = f"{name} plugin: {_one_line(error)}" if accept is not None else reason
-                continue
-            with image:
-                yield image
-            return
-    raise PictureError(f"is not a picture that Pillow can read ({reason})")
+def _check_whole_picture(image: Image.Image) -> None:
+    """PictureError for what is only a preview: cameras' raw files are TIFF files that begin with a small one."""
+    tags = getattr(image, "tag_v2", {})
+    if _DNG_VERSION in tags or tags.get(_SUBFILE_TYPE, 0) & _REDUCED:
+        raise PictureError(f"begins with a preview, as cameras' raw files do, and Pillow would read that alone; {ANEW}")
 
 
-@contextmanager
-def _pillow_errors() -> Iterator[None]:
-    """Pillow's plugins raise nearly anything on damaged files; here it becomes PictureError, LimitError, or OSError.
-
-    An OSError that carries an errno comes from the disk or the system, all others from a decoder.
-    """
-    try:
-        yield
-    except (NarrowsError, Warning):
-        raise
-    except Image.DecompressionBombError as error:
-        raise LimitError(f"is refused by Pillow: {error}") from error
-    except MemoryError as error:
-        raise LimitError("needs more memory than there is") from error
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise PictureError(f"is damaged or cut short, Pillow says: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _warn_of_gamma(image: Image.Image) -> None:
+    """Of a PNG file that says how bright its samples are meant to be, unless its ICC profile or sRGB say it better."""
+    gamma = image.info.get("gamma")
+    if not isinstance(gamma, float) or image.info.get("icc_profile") or "srgb" in image.info:
+        return
+    if gamma > 0 and abs(gamma / _USUAL_GAMMA - 1) > 0.1:
+        message = f"is meant for a gamma of {1 / gamma:.2g} (gAMA), which is not kept: it may look lighter or darker"
+        warn(message, ConversionWarning, stacklevel=5)
 
 
 def exif_of(image: Image.Image) -> bytes | None:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -219,16 +220,15 @@ def _parse_manifest(text: bytes) -> Manifest:
     try:
         content = json.loads(text)
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    except (ValueError, RecursionError) as error:
+        canonical_bytes = canonical.encode()
+    except (ValueError, RecursionError) as error:  # one is a half of a surrogate pair, which UTF-8 cannot say
         raise ProfileError(f"is not JSON: {error}") from error
     _require(isinstance(content, dict), "is not a JSON object")
     # The schema decides what the other keys mean, so it is looked at first.
     schema = content.get("schema")
     known = schema == SCHEMA and type(schema) is int
     _require(known, f"schema is {schema!r}, this release reads {SCHEMA}; try: pip install -U narrows")
-    _require(
-        canonical.encode() == text, "is not canonical JSON (sorted keys, no spaces), so its digest would not be one"
-    )
+    _require(canonical_bytes == text, "is not canonical JSON (sorted keys, no spaces), so its digest would not be one")
     names = {field.name for field in fields(Manifest)}
     _require(set(content) == names, f"has the wrong keys: missing or unknown {sorted(names ^ set(content))}")
     _require(isinstance(content["lambdas"], list), "lambdas must be a list")
@@ -246,6 +246,8 @@ def _check_listing(folder: Path, expected: set[str]) -> None:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
+        # A pipe in the folder would wait for a writer for ever, a device may never end.
+        _require(stat.S_ISREG(path.stat().st_mode), "is not a plain file")
         with path.open("rb") as file:
             data = read_at_most(file, limit + 1)
     except OSError as error:

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from threading import Event
-from typing import Any, TypeAlias
+from threading import Event, Lock
+from typing import Any, TextIO, TypeAlias
 
 import click
 
-from narrows.cli.failures import ExitCode, about, describe, exit_code, report
+from narrows.cli.failures import ExitCode, about, describe, exit_code, printable, report, tell
 from narrows.cli.files import Content, write_stdout, write_whole
 from narrows.cli.jobs import Job
 
@@ -50,22 +50,33 @@ Work: TypeAlias = Callable[[Job, Progress | None], Result]
 
 
 def run_jobs(jobs: Sequence[Job], work: Work, manner: Manner) -> ExitCode:
-    """Do all jobs. DONE, or the error's own code if there was a single job, or FAILED if any of many failed."""
-    bar = _Bar(len(jobs), wanted=sys.stderr.isatty() and not manner.quiet)
+    """Do all jobs. DONE, or the error's own code if there was a single job, or FAILED if any of many failed.
+
+    An interrupt ends the jobs at work before they write, then says which were done: KeyboardInterrupt has their number.
+    """
+    bar = _Bar(len(jobs), wanted=_is_terminal(sys.stderr) and not manner.quiet)
     failures: list[ExitCode] = []
-    with bar.shown(), _outcomes(jobs, partial(_perform, work, manner, bar), manner) as outcomes:
-        for job, outcome in outcomes:
-            try:
-                result = outcome()
-            except Exception as error:
-                failures.append(exit_code(error))
-                with bar.aside():
-                    report(error, job.name)
-                    _say(manner, None, _failure(job, error))
-            else:
-                with bar.aside():
-                    _say(manner, result.line, result.record)
-            bar.advance()
+    done = _Done()
+    try:
+        with bar.shown(), _outcomes(jobs, partial(_perform, work, manner, bar, done), manner) as outcomes:
+            for job, outcome in outcomes:
+                try:
+                    result = outcome()
+                except Exception as error:
+                    failures.append(exit_code(error))
+                    with bar.aside():
+                        report(error, job.name)
+                        _say(manner, None, _failure(job, error))
+                else:
+                    with bar.aside():
+                        _say(manner, result.line, result.record)
+                    done.unsaid.remove(result)
+                bar.advance()
+    except KeyboardInterrupt:
+        for result in done.unsaid:
+            _say(manner, result.line, result.record)
+        count = f"{done.count} of {len(jobs)} files are done" if len(jobs) > 1 else ""
+        raise KeyboardInterrupt(count) from None
     if manner.verdict and len(jobs) > 1 and not (manner.as_json or manner.quiet):
         click.echo(f"{len(jobs) - len(failures)} of {len(jobs)} {manner.verdict}")
     if not failures:
@@ -73,19 +84,41 @@ def run_jobs(jobs: Sequence[Job], work: Work, manner: Manner) -> ExitCode:
     return failures[0] if len(jobs) == 1 else ExitCode.FAILED
 
 
-def _perform(work: Work, manner: Manner, bar: _Bar, stop: Event, job: Job) -> Result:
-    """One job, from its input to its written output. It writes nothing once `stop` is set."""
+class _Done:
+    """What has been done by any thread: how many jobs, and the results that were not told yet."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.unsaid: list[Result] = []
+        self._lock = Lock()
+
+    def add(self, result: Result) -> None:
+        with self._lock:
+            self.count += 1
+            self.unsaid.append(result)
+
+
+def _perform(work: Work, manner: Manner, bar: _Bar, done: _Done, stop: Event, job: Job) -> Result:
+    """One job, from its input to its written output, and onto `done`. It writes nothing once `stop` is set."""
+
+    def progress(share: float) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        bar.share(share)
+
     if job.problem is not None:
         raise job.problem
     with about(job.name):
-        result = work(job, bar.share)
-    if stop.is_set():
-        raise KeyboardInterrupt
-    if result.content is not None and job.target is None:
-        write_stdout(result.content)
-    elif result.content is not None and job.target is not None:
-        write_whole(job.target, result.content, force=manner.force)
-    return replace(result, content=None)
+        result = work(job, progress)
+        if stop.is_set():
+            raise KeyboardInterrupt
+        if result.content is not None and job.target is None:
+            write_stdout(result.content)
+        elif result.content is not None and job.target is not None:
+            write_whole(job.target, result.content, force=manner.force)
+    result = replace(result, content=None)
+    done.add(result)
+    return result
 
 
 @contextmanager
@@ -111,9 +144,26 @@ def _outcomes(
 
 def _say(manner: Manner, line: str | None, record: dict[str, Any]) -> None:
     if manner.as_json:
-        click.echo(json.dumps(record, ensure_ascii=False), err=manner.binary_stdout)
-    elif line is not None and not manner.quiet:
-        click.echo(line, err=manner.binary_stdout)
+        stream = sys.stderr if manner.binary_stdout else sys.stdout
+        encoding = getattr(stream, "encoding", None) or ""
+        unicode = encoding.lower() in ("utf-8", "utf8")  # else all but ASCII is escaped, as JSON has it
+        line = json.dumps(record, ensure_ascii=not unicode)
+    elif manner.quiet:
+        return
+    if line is None:
+        return
+    if manner.binary_stdout:
+        tell(printable(line))
+        return
+    try:
+        click.echo(printable(line))
+    except OSError as error:
+        raise OSError(error.errno, f"cannot be written: {error.strerror}", "stdout") from error
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody looks at it; a stream that was closed before the program began is None."""
+    return stream is not None and stream.isatty()
 
 
 def _failure(job: Job, error: Exception) -> dict[str, Any]:

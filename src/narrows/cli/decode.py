@@ -72,7 +72,7 @@ def decode(
 
         target = "stdout" if job.target is None else str(job.target)
         return Result(
-            line=f"{job.name} -> {target}: {image.width} x {image.height} {image.mode}",
+            line=f"{job.shown} -> {job.shown_target}: {image.width} x {image.height} {image.mode}",
             record={
                 "input": job.name,
                 "output": target,

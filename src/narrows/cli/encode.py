@@ -86,7 +86,8 @@ def encode(
         codecs.for_encoding()  # a missing profile is said once, not for every picture
 
     def work(job: Job, progress: Progress | None) -> Result:
-        source = job.read(limits) if job.path is None else job.path
+        # A file is read by Pillow, as far as it needs it; a pipe has no size and is read here.
+        source = job.path if job.path is not None and job.path.is_file() else job.read(limits)
         data = codecs.for_encoding().encode(
             source,
             quality=quality,
@@ -123,8 +124,9 @@ def _result(job: Job, data: bytes, input_bytes: int) -> Result:
     info = summary.info(data)
     target = "stdout" if job.target is None else str(job.target)
     share = len(data) / max(input_bytes, 1)
+    rate = f"{info.bits_per_pixel:.3f} bpp, {share:.1%} of the input"
     return Result(
-        line=f"{job.name} -> {target}: {len(data)} bytes, {info.bits_per_pixel:.3f} bpp, {share:.1%} of the input",
+        line=f"{job.shown} -> {job.shown_target}: {len(data)} bytes, {rate}",
         record={
             "input": job.name,
             "output": target,

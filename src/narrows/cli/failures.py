@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from enum import IntEnum
 from typing import TextIO
@@ -18,6 +19,8 @@ from narrows.errors import FormatError, LimitError, NarrowsError, OptionError, P
 
 DEBUG = "NARROWS_DEBUG"
 """An environment variable: if it is set, an error that nobody foresaw also shows its traceback."""
+
+_LONGEST = 4000  # characters: a message may quote a stranger's profile
 
 _current: ContextVar[str | None] = ContextVar("current", default=None)
 
@@ -55,7 +58,8 @@ def exit_code(error: BaseException) -> ExitCode:
 def describe(error: BaseException, name: str | None = None) -> str:
     """An error as one line without the leading "narrows: "; `name` is the input, for errors that do not know theirs."""
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return "interrupted"
+        said = str(error.__cause__ or error)  # click makes its own of a KeyboardInterrupt
+        return f"interrupted; {said}" if said else "interrupted"
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "narrows"
         message, name = f"{error.format_message().rstrip('.')}; see: {command} --help", None
@@ -79,7 +83,13 @@ def describe(error: BaseException, name: str | None = None) -> str:
 
 def report(error: BaseException, name: str | None = None) -> None:
     """Write the error's line to stderr."""
-    click.echo(f"narrows: {describe(error, name)}", err=True)
+    tell(f"narrows: {describe(error, name)}")
+
+
+def tell(text: str) -> None:
+    """Write a line to stderr. If nobody is there to read it any more, the work goes on all the same."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 @contextmanager
@@ -106,7 +116,7 @@ def warnings_as_lines() -> Iterator[None]:
     ) -> None:
         name = _current.get()
         text = f"{name}: warning: {message}" if name else f"warning: {message}"
-        click.echo(f"narrows: {_one_line(text)}", err=True)
+        tell(f"narrows: {_one_line(text)}")
 
     with warnings.catch_warnings():
         if not sys.warnoptions:  # else the user, or a test, has said what warnings should do
@@ -121,5 +131,15 @@ def silence_warnings() -> None:
     warnings.simplefilter("ignore")
 
 
+def printable(text: str) -> str:
+    r"""The text with every character that a terminal would obey, or could not show, in JSON's spelling of it: \u001b.
+
+    Names of files and what a profile says come from strangers. A name that is no UTF-8 holds halves of surrogate pairs,
+    which stdout would refuse. Lines stay lines, and JSON stays the same JSON.
+    """
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    return printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

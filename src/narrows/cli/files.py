@@ -26,13 +26,17 @@ Content: TypeAlias = bytes | Callable[[BinaryIO], object]
 
 def read_stdin(limits: Limits) -> bytes:
     """All of stdin; a terminal is a usage error, more than `limits.max_bytes` a LimitError."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "is closed; name a file instead of '-'", "stdin")
     if sys.stdin.isatty():
         raise click.UsageError("'-' is stdin, which is a terminal here; redirect a file or a pipe into it")
     return read_source(sys.stdin.buffer, limits)
 
 
 def check_stdout() -> None:
-    """Usage error if stdout is a terminal: bytes would only disturb it."""
+    """Usage error if stdout is a terminal: bytes would only disturb it. OSError if it is closed."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "is closed; name a file with -o", "stdout")
     if sys.stdout.isatty():
         raise click.UsageError("the result is binary and stdout is a terminal; redirect it, or name a file with -o")
 

@@ -26,7 +26,7 @@ def info(inputs: tuple[str, ...], limits: Limits, recursive: bool, as_json: bool
 
     def work(job: Job, progress: Progress | None) -> Result:
         found = summary.info(job.read(limits) if job.path is None else job.path, limits)
-        return Result(line=_lines(job.name, found), record={"input": job.name} | found.as_dict())
+        return Result(line=_lines(job.shown, found), record={"input": job.name} | found.as_dict())
 
     jobs = find_jobs(inputs, NARROWS_SUFFIXES, recursive=recursive)
     return run_jobs(jobs, work, Manner(as_json=as_json, quiet=quiet))

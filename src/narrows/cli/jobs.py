@@ -36,11 +36,26 @@ class Job:
     target: Path | None = None
     problem: NarrowsError | OSError | None = None
 
+    @property
+    def shown(self) -> str:
+        """The name for a line of text."""
+        return on_one_line(self.name)
+
+    @property
+    def shown_target(self) -> str:
+        """The output for a line of text."""
+        return "stdout" if self.target is None else on_one_line(str(self.target))
+
     def read(self, limits: Limits) -> bytes:
         """The input's bytes; OSError or LimitError."""
         if self.path is None:
             return read_stdin(limits)
         return read_source(self.path, limits)
+
+
+def on_one_line(name: str) -> str:
+    r"""A file's name that does not break its line: names may hold line ends, which are spelt \n here."""
+    return name.replace("\n", "\\n")
 
 
 def find_jobs(inputs: Sequence[str], suffixes: Sequence[str], *, recursive: bool) -> list[Job]:
@@ -114,8 +129,16 @@ def _files_below(folder: Path, suffixes: Sequence[str], *, recursive: bool) -> I
                 continue
             if recursive and entry.is_dir(follow_symlinks=False):
                 yield from _files_below(folder / entry.name, suffixes, recursive=True)
-            elif Path(entry.name).suffix.lower() in suffixes and entry.is_file():
+            elif Path(entry.name).suffix.lower() in suffixes and _is_file(entry):
                 yield folder / entry.name
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file, or a link that leads to one: a link in a circle is none and spoils no folder."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _target(job: Job, jobs: list[Job], output: str | None, suffix: str) -> Path | None:

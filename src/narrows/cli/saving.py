@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,26 +18,40 @@ _JPEG_SEGMENT = 65533 - len(b"http://ns.adobe.com/xap/1.0/\0")  # bytes of EXIF 
 _EXIF_PREFIX = b"Exif\0\0"
 _XMP_TAG = 700  # of TIFF
 _PNG_LEVEL = 3  # of zlib: as small as Pillow's 6 for photographs, in less than half the time
+# TIFF's own tags that say how a file stores its pixels. EXIF may hold those of the file that it came from.
+_STORAGE_TAGS = frozenset(
+    number
+    for first, last in (
+        *((254, 259), (262, 266), (273, 273), (277, 281), (284, 285), (288, 293), (297, 297), (301, 301)),
+        *((317, 325), (330, 347), (351, 351), (400, 405), (433, 437), (512, 532), (559, 559), (34675, 34675)),
+    )
+    for number in range(first, last + 1)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Format:
-    """How Pillow names a format, what it can hold, and how it is written."""
+    """How Pillow names a format, what it can hold, and how it is written.
+
+    `parses_exif`: Pillow's writer takes EXIF apart, and fails on what it cannot read.
+    """
 
     name: str
     alpha: bool = False
     metadata: bool = False
+    parses_exif: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 _JPEG = _Format(name="JPEG", metadata=True, options={"quality": 95, "subsampling": 0})
-_TIFF = _Format(name="TIFF", alpha=True, metadata=True)
+_TIFF = _Format(name="TIFF", alpha=True, metadata=True, parses_exif=True)
+_AVIF_OPTIONS = {"quality": 95, "subsampling": "4:4:4"}
 _FORMATS = {
     ".png": _Format(name="PNG", alpha=True, metadata=True, options={"compress_level": _PNG_LEVEL}),
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
     ".webp": _Format(name="WEBP", alpha=True, metadata=True, options={"lossless": True, "exact": True}),
-    ".avif": _Format(name="AVIF", alpha=True, metadata=True, options={"quality": 95, "subsampling": "4:4:4"}),
+    ".avif": _Format(name="AVIF", alpha=True, metadata=True, parses_exif=True, options=_AVIF_OPTIONS),
     ".tif": _TIFF,
     ".tiff": _TIFF,
     ".bmp": _Format(name="BMP"),
@@ -91,6 +106,18 @@ def _fits(target: _Format, name: str, content: bytes) -> bool:
     if target.name == "JPEG" and name != "ICC" and len(content) > _JPEG_SEGMENT:
         _warn(f"{name} has {len(content)} bytes, JPEG holds {_JPEG_SEGMENT}, it is left out")
         return False
+    if name == "EXIF" and target.parses_exif:
+        return _takes_exif(target, content)
+    return True
+
+
+def _takes_exif(target: _Format, exif: bytes) -> bool:
+    """Whether a picture of one pixel can be written with this EXIF, before the real one fails for it."""
+    try:
+        Image.new("L", (1, 1)).save(io.BytesIO(), target.name, **_metadata_options(target, {"EXIF": exif}))
+    except Exception:  # Pillow's reader of EXIF raises nearly anything on damaged blocks
+        _warn(f"EXIF is damaged and {target.name} must take it apart, it is left out")
+        return False
     return True
 
 
@@ -122,11 +149,9 @@ def _png_text(xmp: bytes) -> PngInfo:
 
 def _tiff_tags(metadata: Mapping[str, bytes]) -> Image.Exif:
     tags = Image.Exif()
-    try:
-        tags.load(metadata.get("EXIF", b""))
-    except Exception:  # Pillow's reader of EXIF raises nearly anything on damaged blocks
-        _warn("EXIF is damaged and TIFF must take it apart, it is left out")
-        tags = Image.Exif()
+    tags.load(metadata.get("EXIF", b""))
+    for tag in _STORAGE_TAGS.intersection(tags):
+        del tags[tag]
     if "XMP" in metadata:
         tags[_XMP_TAG] = metadata["XMP"]
     return tags

@@ -45,7 +45,7 @@ def verify(
             for _ in codecs.for_file(file.profile).decode_parts(file, progress=progress):
                 pass
         return Result(
-            line=f"{job.name}: {'whole, and it decodes' if deep else 'whole'}",
+            line=f"{job.shown}: {'whole, and it decodes' if deep else 'whole'}",
             record={
                 "input": job.name,
                 "valid": True,

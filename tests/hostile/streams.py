@@ -1,0 +1,70 @@
+"""Streams in the tables of tests/golden/profile that say what an encoder never says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from craft import LATENTS, SIDE, Chunk, ans, words
+
+from narrows import Codec
+from narrows.entropy import ESCAPE_LIMIT
+
+CODEC = Codec(Path(__file__).parents[1] / "golden" / "profile", threads=1)
+UNIFORM = [256] * 65536
+SIZE = CODEC.profile.manifest.hyper_stride // CODEC.profile.manifest.latent_stride  # of one hyper-latent, in latents
+
+
+def escaped(value: int) -> list[Chunk]:
+    """A strip of one hyper-latent whose first coded symbol is an escape with this value.
+
+    It is read first, so what follows it does not matter.
+    """
+    tables, rows = CODEC.profile.latent_tables, _first_rows(_z_hat(0))
+    row = next(row for row in range(len(tables.radius)) if (rows == row).any() and not tables.skipped[row])
+    frequencies, radius = tables.frequencies(row).tolist(), int(tables.radius[row])
+    count = int((rows == row).sum())
+    items = [(2 * radius + 1, frequencies), *[(radius, frequencies)] * (count - 1), (value + ESCAPE_LIMIT + 1, UNIFORM)]
+    return [(SIDE, _side(_z_hat(0))), (LATENTS, ans(items))]
+
+
+def left_over(kind: int) -> list[Chunk]:
+    """An honest strip of one hyper-latent, with one word more below the others in one of the streams."""
+    streams = dict(_strip(0, 0))
+    streams[kind] = words(1, 11) + streams[kind]
+    return list(streams.items())
+
+
+def extreme(sign: int) -> list[Chunk]:
+    """A valid strip of one hyper-latent in which every number is as large as it can be."""
+    return _strip(sign * CODEC.profile.manifest.hyper_limit, sign * ESCAPE_LIMIT)
+
+
+def _strip(hyper: int, symbol: int) -> list[Chunk]:
+    """A strip of one hyper-latent: z_hat is `hyper`, and every symbol that is coded is `symbol`."""
+    manifest, tables = CODEC.profile.manifest, CODEC.profile.latent_tables
+    z_hat, quality = _z_hat(hyper), 7 if symbol else 0
+    symbols = np.zeros((1, manifest.latent_channels, SIZE, SIZE), np.int32)
+    flat, steps = symbols.reshape(-1), []
+    for step, where in enumerate(CODEC._order.positions(SIZE, SIZE)):
+        rows = CODEC._networks.scales(step, z_hat, symbols, quality).reshape(-1)[where]
+        flat[where] = np.where(tables.skipped[rows], 0, symbol)
+        steps.append((rows, flat[where]))
+    return [(SIDE, _side(z_hat, quality)), (LATENTS, tables.encode(steps))]
+
+
+def _z_hat(value: int) -> np.ndarray:
+    return np.full((1, CODEC.profile.manifest.hyper_channels, 1, 1), value, np.int32)
+
+
+def _first_rows(z_hat: np.ndarray) -> np.ndarray:
+    symbols = np.zeros((1, CODEC.profile.manifest.latent_channels, SIZE, SIZE), np.int32)
+    rows = CODEC._networks.scales(0, z_hat, symbols, 0).reshape(-1)
+    first: np.ndarray = rows[CODEC._order.positions(SIZE, SIZE)[0]]
+    return first
+
+
+def _side(z_hat: np.ndarray, quality: int = 0) -> bytes:
+    tables = CODEC.profile.side_tables
+    assert tables is not None
+    return tables.encode(z_hat[0], int(CODEC.profile.side_classes[quality]))
