@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -208,21 +209,37 @@ def mounted(folder: Path) -> Path:
     return folder
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cramped:
+    """A folder in which no file becomes larger than `CRAMPED` inside of `limit()`; what the system says of one."""
+
+    folder: Path
+    reason: str
+    limit: Callable[[], AbstractContextManager[None]]
+
+
 @pytest.fixture(params=["a full disk", "a limit on the size of files"])
-def cramped(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder in which no file becomes larger than `CRAMPED`, and what the system says of a larger one."""
+def cramped(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cramped]:
     if request.param == "a full disk":
         folder = mounted(tmp_path / "disk")
-        yield folder, os.strerror(errno.ENOSPC)
+        yield Cramped(folder=folder, reason=os.strerror(errno.ENOSPC), limit=nullcontext)
         subprocess.run(["umount", str(folder)], check=True)
         return
+    (tmp_path / "disk").mkdir()
+    yield Cramped(folder=tmp_path / "disk", reason=os.strerror(errno.EFBIG), limit=small_files)
+
+
+@contextmanager
+def small_files() -> Iterator[None]:
+    """No file of this process becomes larger than `CRAMPED`, the log of the tests neither: for a command alone."""
     import resource
 
-    (tmp_path / "disk").mkdir()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (CRAMPED, before[1]))
-    yield tmp_path / "disk", os.strerror(errno.EFBIG)
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(scope="module")
@@ -237,16 +254,17 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, codec: Codec) -> Path:
 @pytest.mark.parametrize("suffix", [".nrws", ".png", ".jpg", ".webp", ".tif", ".avif", ".bmp", ".ppm", ".tga"])
 @pytest.mark.parametrize("there", [False, True])
 def test_a_full_disk_is_said_and_leaves_nothing(
-    suffix: str, there: bool, cramped: tuple[Path, str], inputs: Path, command: Command
+    suffix: str, there: bool, cramped: Cramped, inputs: Path, command: Command
 ) -> None:
-    folder, reason = cramped
+    folder, reason = cramped.folder, cramped.reason
     target = folder / f"x{suffix}"
     if there:
         target.write_bytes(b"old")
-    if suffix == ".nrws":
-        done = command("encode", inputs / "n.png", "-o", target, "-q", "100", "--force")
-    else:
-        done = command("decode", inputs / "n.nrws", "-o", target, "--force")
+    with cramped.limit():
+        if suffix == ".nrws":
+            done = command("encode", inputs / "n.png", "-o", target, "-q", "100", "--force")
+        else:
+            done = command("decode", inputs / "n.nrws", "-o", target, "--force")
     assert done.code == 1, done.out
     assert done.err == f"narrows: {target}: cannot be written: {reason}; choose another place with -o\n"
     assert listing(folder) == ([target.name] if there else [])
@@ -254,12 +272,13 @@ def test_a_full_disk_is_said_and_leaves_nothing(
 
 
 def test_of_many_files_those_that_fit_are_written(
-    cramped: tuple[Path, str], inputs: Path, tmp_path: Path, command: Command
+    cramped: Cramped, inputs: Path, tmp_path: Path, command: Command
 ) -> None:
-    folder, _ = cramped
+    folder = cramped.folder
     tiny = tmp_path / "tiny.png"
     noise().crop((0, 0, 16, 16)).save(tiny)
-    done = command("encode", inputs / "n.png", tiny, "-o", f"{folder}/", "-q", "100")
+    with cramped.limit():
+        done = command("encode", inputs / "n.png", tiny, "-o", f"{folder}/", "-q", "100")
     assert done.code == 1
     assert done.err.count("\n") == 1
     assert listing(folder) == ["tiny.nrws"]
