@@ -275,3 +275,25 @@ def test_names_of_strangers_are_shown_and_not_obeyed(tmp_path: Path, capsys: pyt
     assert run(["info", "--json", str(tmp_path)]) == 0
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(record["input"]).name for record in records] == ["a\x1b[2J.nrws", "b\udcff.nrws", "c.nrws"]
+
+
+def test_a_folder_deeper_than_the_stack_is_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = (FOLDER / "valid-every-unknown-chunk.nrws").read_bytes()
+    depth = min(1100, (4000 - len(str(tmp_path))) // 2)
+    deepest = tmp_path.joinpath(*"d" * depth)
+    for above in range(1, depth + 1):
+        tmp_path.joinpath(*"d" * above).mkdir()
+    (deepest / "file.nrws").write_bytes(good)
+    assert run(["verify", "--recursive", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith("file.nrws: whole\n")
+
+
+@pytest.mark.parametrize("character", ["a", "ä", "木", "🌲"])
+def test_a_name_as_long_as_can_be_is_decoded(character: str, tmp_path: Path) -> None:
+    name = character * ((255 - len(".nrws")) // len(character.encode()))
+    try:
+        (tmp_path / f"{name}.nrws").write_bytes((FOLDER / "valid-every-unknown-chunk.nrws").read_bytes())
+    except OSError:
+        pytest.skip("this file system has other limits")
+    assert run(["decode", "--quiet", str(tmp_path / f"{name}.nrws")]) == 0
+    assert (tmp_path / f"{name}.png").exists()

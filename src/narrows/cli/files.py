@@ -75,7 +75,8 @@ def write_whole(path: Path, content: Content, *, force: bool) -> None:
             return
         target = Path(os.path.realpath(path))  # a link stays a link, the file that it names is replaced
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
+        # A part of the name, so that it can be told where it came from: 255 bytes are all that a file system gives.
+        beside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.part")
         try:
             with open(beside, "xb") as file:  # noqa: PTH123
                 _put(content, file)

@@ -123,14 +123,17 @@ def _jobs_of(name: str, suffixes: Sequence[str], *, recursive: bool) -> Iterator
 
 def _files_below(folder: Path, suffixes: Sequence[str], *, recursive: bool) -> Iterator[Path]:
     """Files with one of the suffixes; hidden files and folders are left out, linked folders are not entered."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if recursive and entry.is_dir(follow_symlinks=False):
-                yield from _files_below(folder / entry.name, suffixes, recursive=True)
-            elif Path(entry.name).suffix.lower() in suffixes and _is_file(entry):
-                yield folder / entry.name
+    folders = [folder]
+    while folders:  # no recursion: an archive of strangers may be deeper than Python's stack
+        folder = folders.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if recursive and entry.is_dir(follow_symlinks=False):
+                    folders.append(folder / entry.name)
+                elif Path(entry.name).suffix.lower() in suffixes and _is_file(entry):
+                    yield folder / entry.name
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
