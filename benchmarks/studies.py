@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; default: all")
     parser.add_argument("--data-root", type=Path, help="copies of the data sets")
     parser.add_argument("--photos", type=Path, help="a folder of photographs")
+    parser.add_argument("--epochs", type=float, default=1.0, help="factor on all numbers of epochs")
     parser.add_argument("--quick", action="store_true", help="a rehearsal: few pictures")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "studies", help="where the studies are run")
     parser.add_argument("--results", type=Path, default=ROOT / "docs" / "results", help="where the pages are written")
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     for experiment in [find(name) for name in options.names or names]:
         setting = Setting(
             output=options.output / experiment.name, data_root=options.data_root, photos=options.photos,
-            quick=options.quick, progress=True, say=lambda line: print(line, file=sys.stderr),
+            quick=options.quick, epochs=options.epochs, progress=True, say=lambda line: print(line, file=sys.stderr),
         )  # fmt: skip
         report = experiment.redo(setting)
         write_report(report, setting.output)

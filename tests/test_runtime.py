@@ -15,7 +15,6 @@ from onnx import helper
 from pictures import photo_like
 from toy_profile import change_graph
 
-from narrows import runtime
 from narrows.errors import OptionError, ProfileError
 from narrows.profile import Profile
 from narrows.runtime import Networks, Symbols, default_threads
@@ -145,14 +144,6 @@ def test_a_run_that_fails_is_a_profile_error(colour_profile: Path) -> None:
     networks = Networks(Profile.load(colour_profile), threads=1)
     with pytest.raises(ProfileError, match=r"analysis\.onnx: cannot be run"):
         networks.analysis(planes(), 8)  # there are eight qualities
-
-
-def test_giving_memory_back_changes_nothing(colour_profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    networks = Networks(Profile.load(colour_profile), threads=1)
-    expected, _ = networks.analysis(planes(), QUALITY)
-    monkeypatch.setattr(runtime, "_LARGE", 0)
-    for _ in range(2):
-        assert np.array_equal(networks.analysis(planes(), QUALITY)[0], expected)
 
 
 def test_nothing_is_printed(colour_profile: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -25,8 +25,6 @@ Rows = NDArray[np.uint8]  # (1, m, h, w)
 SYMBOL_LIMIT = 32767  # the graphs clip to it, and the format can hold no more
 MAX_THREADS = 1024
 
-_LARGE = 3 * 2**19  # pixels: a run on more gives its memory back, at a cost of a few percent
-
 _DTYPES = {"uint8": np.dtype(np.uint8), "int32": np.dtype(np.int32), "float32": np.dtype(np.float32)}
 
 
@@ -56,7 +54,7 @@ class Networks:
     def analysis(self, picture: Planes, quality: int) -> tuple[Latents, Latents | None]:
         """y (1, m, H/s, W/s) and, if the profile has a hyper-latent, z (1, hz, H/t, W/t); H, W multiples of t."""
         manifest = self._profile.manifest
-        y, *rest = self._run("analysis.onnx", picture[0, 0].size, {"picture": picture, "quality": _index(quality)})
+        y, *rest = self._run("analysis.onnx", {"picture": picture, "quality": _index(quality)})
         height, width = picture.shape[2:]
         stride, hyper = manifest.latent_stride, manifest.hyper_stride
         _check_shape("analysis.onnx", y, (1, manifest.latent_channels, height // stride, width // stride))
@@ -70,7 +68,7 @@ class Networks:
         """The symbols of one strip and the table row of each; |symbol| is at most SYMBOL_LIMIT."""
         dead = np.array([dead_zone], np.float32)
         feeds = {"y": y, "z_hat": z_hat, "quality": _index(quality), "dead_zone": dead}
-        symbols, rows = self._run("quantise.onnx", self._pixels(y), feeds)
+        symbols, rows = self._run("quantise.onnx", feeds)
         _check_shape("quantise.onnx", symbols, y.shape)
         _check_shape("quantise.onnx", rows, y.shape)
         if symbols.min() < -SYMBOL_LIMIT or symbols.max() > SYMBOL_LIMIT:
@@ -84,44 +82,31 @@ class Networks:
         """
         name = f"scales.{step}.onnx"
         feeds = {"z_hat": z_hat, "symbols": symbols, "quality": _index(quality)}
-        (rows,) = self._run(name, self._pixels(symbols), feeds)
+        (rows,) = self._run(name, feeds)
         _check_shape(name, rows, symbols.shape)
         return rows
 
     def dequantise(self, symbols: Symbols, z_hat: Symbols | None, quality: int) -> Latents:
         """y_hat (1, m, h, w) of one strip."""
         feeds = {"symbols": symbols, "z_hat": z_hat, "quality": _index(quality)}
-        (y_hat,) = self._run("dequantise.onnx", self._pixels(symbols), feeds)
+        (y_hat,) = self._run("dequantise.onnx", feeds)
         _check_shape("dequantise.onnx", y_hat, symbols.shape)
         return y_hat
 
     def synthesis(self, y_hat: Latents, quality: int) -> Planes:
         """The picture (1, C, H, W) of the latents (1, m, H/s, W/s)."""
-        (picture,) = self._run("synthesis.onnx", self._pixels(y_hat), {"y_hat": y_hat, "quality": _index(quality)})
+        (picture,) = self._run("synthesis.onnx", {"y_hat": y_hat, "quality": _index(quality)})
         manifest = self._profile.manifest
         height, width = (side * manifest.latent_stride for side in y_hat.shape[2:])
         _check_shape("synthesis.onnx", picture, (1, manifest.input_channels, height, width))
         return picture
 
-    def _pixels(self, latents: NDArray[Any]) -> int:
-        """The number of pixels that latents (1, m, h, w) stand for."""
-        rows, columns = latents.shape[2:]
-        return int(rows * columns) * self._profile.manifest.latent_stride**2
-
-    def _run(self, name: str, pixels: int, feeds: Mapping[str, NDArray[Any] | None]) -> list[NDArray[Any]]:
-        """Run one graph on a part of a picture, with those of `feeds` that it declares."""
-        import onnxruntime  # late: `import narrows` must not pay for it
-
+    def _run(self, name: str, feeds: Mapping[str, NDArray[Any] | None]) -> list[NDArray[Any]]:
+        """Run one graph with those of `feeds` that it declares."""
         session = self._session(name)
         wanted = {key: np.ascontiguousarray(feeds[key]) for key in self._profile.graphs[name].inputs}
-        options = None
-        if pixels > _LARGE:
-            # Every session keeps the memory of its largest run. That is quick for small pictures, which come in
-            # numbers, and for large ones it adds up to hundreds of megabytes.
-            options = onnxruntime.RunOptions()
-            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
-            results: list[NDArray[Any]] = session.run(None, wanted, options)
+            results: list[NDArray[Any]] = session.run(None, wanted)
         except Exception as error:  # onnxruntime's classes have no common base of their own
             raise self._error(name, f"cannot be run: {_first_line(error)}") from error
         outputs = self._profile.manifest.graph_outputs(name)
@@ -137,7 +122,7 @@ class Networks:
             return self._sessions[name]
 
     def _open(self, name: str) -> Any:
-        import onnxruntime
+        import onnxruntime  # late: `import narrows` must not pay for it
 
         onnxruntime.set_default_logger_severity(4)  # it would print warnings of its own about the machine
         options = onnxruntime.SessionOptions()
@@ -147,6 +132,8 @@ class Networks:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         # Pictures come in any shape, and a memory plan is kept for every shape that was ever seen.
         options.enable_mem_pattern = False
+        # An arena keeps the memory of the largest run, in each session, and saves no time: the system's does as well.
+        options.enable_cpu_mem_arena = False
         # Threads wait actively between two operators of a run, and sleep as soon as it ends: the graphs take turns.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
