@@ -35,6 +35,7 @@ LAYERS = {
     "alpha": 2,
     "tiles": 2,
     "summary": 2,
+    "refining": 3,
     "search": 3,
     "codec": 3,
     "shared": 3,
@@ -67,6 +68,7 @@ ENTRY_POINT = re.compile(r"[a-z_]+(\.[a-z_]+)*:[A-Za-z_]+")
 
 ALLOWED = {
     ("cli.compare", "compare"): "`narrows compare` is a door too",
+    ("refining", "lab"): "the door to effort 9, imported when somebody asks for it",
     ("cli.lab", "lab"): "`narrows lab` is a door: it imports the laboratory by name, only when somebody goes in",
 }
 """(module, imported part) -> why this one upward import is right."""

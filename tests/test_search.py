@@ -57,10 +57,10 @@ def test_if_no_quality_reaches_it_the_highest_is_returned() -> None:
 
 def test_an_effort_tries_as_many_dead_zones_as_it_says() -> None:
     assert dead_zones(0, 0.5) == (0.0,)
-    assert all(dead_zones(effort, 0.5) == (0.5,) for effort in range(1, 6))
+    assert all(dead_zones(effort, 0.5) == (0.5,) for effort in (1, 2, 3, 4, 5, 9))
     for default in (0.0, 0.3, 1.0):
-        found = [dead_zones(effort, default) for effort in range(6, 10)]
-        assert [len(values) for values in found] == [2, 3, 5, 8]
+        found = [dead_zones(effort, default) for effort in range(6, 9)]
+        assert [len(values) for values in found] == [2, 3, 5]
         assert all(values[0] == default and len(set(values)) == len(values) for values in found)
 
 

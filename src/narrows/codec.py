@@ -42,11 +42,15 @@ from narrows.pixels import (
 )
 from narrows.pixels import Source as PictureSource
 from narrows.profile import Profile, find
+from narrows.refining import Refinement
 from narrows.runtime import Latents, Networks, Symbols
 from narrows.tiles import Box, StepOrder, Tile, bands, padded, strips
 
 Progress: TypeAlias = Callable[[float], None]
 Region: TypeAlias = tuple[int, int, int, int]
+
+REFINED = 9
+"""The effort that refines."""
 
 
 class Codec:
@@ -64,6 +68,7 @@ class Codec:
         self.profile = Profile.load(find(profile))
         self._networks = Networks(self.profile, threads)
         self._order = StepOrder(self.profile.steps, self.profile.manifest.context_steps)
+        self._refine = Refinement(self.profile, self._networks.threads)
 
     def limited(self, limits: Limits) -> Codec:
         """This codec under other limits; the networks are shared."""
@@ -87,9 +92,11 @@ class Codec:
 
         image         a path, the bytes of a picture file, an open one, a PIL image, or uint8 (H, W) or (H, W, 1 to 4)
         quality       0..100, whole or not; rounded to the nearest of the profile's qualities
-        effort        0: plain rounding. 1 to 5: the profile's own dead zone; they do not differ yet. 6, 7, 8, 9: the
-                      best of 2, 3, 5, 8 dead zones for every strip, by bits + lambda x squared error of the decoded
-                      strip. Every trial is decoded: 9 takes about eight decodings longer. Decoding never changes.
+        effort        0: plain rounding. 1 to 5: the profile's own dead zone; they do not differ yet. 6, 7, 8: the best
+                      of 2, 3, 5 dead zones for every strip, by bits + lambda x squared error of the decoded strip.
+                      Every trial is decoded. 9: the latents are refined by the gradient of the decoded picture, which takes
+                      about fifty decodings and needs the [lab] extra and a network of `narrows lab train` (else
+                      OptionError). Decoding never changes.
         target_bytes  instead of a quality: the highest one whose file has at most so many bytes, metadata and all.
                       OptionError, with the least size possible, if there is none.
         target_psnr   instead of a quality: the lowest one that reaches so many dB over all colour samples, each trial
@@ -164,7 +171,7 @@ class Codec:
         height, width = picture.samples.shape[:2]
         for box, y, z_hat in self._analyse(picture.samples, index):
             coded.append(self._encode_strip(work, index, box, y, z_hat))
-            work.report.within_trial(min(box.bottom / height, 1.0))
+            work.report.within_trial(box.bottom / height)
         return container.write(
             Container(
                 mode=picture.mode,
@@ -208,16 +215,19 @@ class Codec:
                 yield box, y[:, :, rows], None if z_hat is None else z_hat[:, :, hyper_rows]
 
     def _encode_strip(self, work: _Work, index: int, box: Box, y: Latents, z_hat: Symbols | None) -> Strip:
-        """Code one strip with the dead zone that serves it best."""
+        """Code one strip with the latents and the dead zone that serve it best."""
         manifest = self.profile.manifest
         side = None
         if z_hat is not None and self.profile.side_tables is not None:
             side = self.profile.side_tables.encode(z_hat[0], int(self.profile.side_classes[index]))
         trials = []
-        for dead_zone in search.dead_zones(work.effort, manifest.dead_zone):
-            symbols, rows = self._networks.quantise(y, z_hat, index, dead_zone)
+        ways = [(y, dead_zone) for dead_zone in search.dead_zones(work.effort, manifest.dead_zone)]
+        if work.effort == REFINED:
+            ways.append((self._refined(work, index, box, y, z_hat), 0.0))
+        for wanted_y, dead_zone in ways:
+            symbols, rows = self._networks.quantise(wanted_y, z_hat, index, dead_zone)
             flat_symbols, flat_rows = symbols.reshape(-1), rows.reshape(-1)
-            positions = self._order.positions(y.shape[2], y.shape[3])  # large ones are not kept: as late as may be
+            positions = self._order.positions(*y.shape[2:])  # large ones are not kept: as late as may be
             steps = [(flat_rows[where], flat_symbols[where]) for where in positions]
             del positions
             trials.append((self.profile.latent_tables.encode(steps), symbols))
@@ -236,6 +246,20 @@ class Codec:
             return float(8 * len(latents) + manifest.lambdas[index] * error)
 
         return Strip(side=side, latents=search.cheapest(trials, cost)[0])
+
+    def _refined(self, work: _Work, index: int, box: Box, y: Latents, z_hat: Symbols | None) -> Latents:
+        samples = edge_part(work.picture.samples, slice(box.top, box.bottom), slice(box.left, box.right))
+        height, width = work.picture.samples.shape[:2]
+        planes = to_planes(samples, self.profile.manifest.input_channels)
+        size = min(box.bottom, height) - box.top, width
+        return self._refine(
+            planes,
+            size,
+            y,
+            z_hat,
+            index,
+            lambda share: work.report.within_trial((box.top + share * box.height) / height),
+        )
 
     # ---------------------------------------------------------------- decode
 
@@ -411,7 +435,7 @@ class _Report:
 
     def within_trial(self, share: float) -> None:
         if self._progress is not None:
-            self._progress(min((self._begun - 1 + share) / self._trials, 1.0))
+            self._progress(min((self._begun - 1 + min(share, 1.0)) / self._trials, 1.0))
 
     def finish(self) -> None:
         if self._progress is not None:

@@ -37,7 +37,8 @@ class LatentTables:
 
     `radius` (rows,) holds R of each row; `frequencies` (sum of 2R+2,) holds row after row the frequencies of the
     symbols -R..R and then of the escape. ProfileError unless every row sums to 2^24 with no entry below 1. Read-only
-    after construction, so threads may share it.
+    after construction, so threads may share it. `costs` (as long as `frequencies`) has the bits of each of these,
+    zero in rows that are `skipped` (rows,), and `starts` (rows + 1,) where a row begins.
     """
 
     def __init__(self, radius: NDArray[np.int32], frequencies: NDArray[np.uint32]) -> None:
@@ -49,7 +50,7 @@ class LatentTables:
         if frequencies.ndim != 1 or frequencies.size != sizes.sum():
             raise ProfileError(f"tables.y.frequencies has shape {frequencies.shape}, the radii need ({sizes.sum()},)")
         self.radius: Symbols = radius.astype(np.int32)
-        self._starts = np.concatenate(([0], np.cumsum(sizes)))
+        self.starts = np.concatenate(([0], np.cumsum(sizes)))
         self._frequencies: Frequencies = frequencies.astype(np.uint32)
         tables = [self.frequencies(row) for row in range(radius.size)]
         self._models = [_model(table, f"row {row} of tables.y.frequencies") for row, table in enumerate(tables)]
@@ -57,14 +58,14 @@ class LatentTables:
             [table[r] >= SKIP_BOUND for table, r in zip(tables, radius, strict=True)]
         )
         costs = PRECISION - np.log2(self._frequencies)
-        costs[self._starts[1:] - 1] += ESCAPE_BITS
+        costs[self.starts[1:] - 1] += ESCAPE_BITS
         for row in np.flatnonzero(self.skipped):
-            costs[self._starts[row] : self._starts[row + 1]] = 0
-        self._costs = costs
+            costs[self.starts[row] : self.starts[row + 1]] = 0
+        self.costs: NDArray[np.float64] = costs
 
     def frequencies(self, row: int) -> Frequencies:
         """The 2R+2 frequencies of one row: symbols -R..R, then the escape."""
-        return self._frequencies[self._starts[row] : self._starts[row + 1]]
+        return self._frequencies[self.starts[row] : self.starts[row + 1]]
 
     def encode(self, steps: Sequence[tuple[Rows, Symbols]]) -> bytes:
         """Code each context step's (rows, symbols), both (n,) in raster order (c, y, x) of the step's positions.
@@ -102,7 +103,7 @@ class LatentTables:
         flat_rows, flat = rows.reshape(-1), symbols.reshape(-1)
         radius = self.radius[flat_rows]
         index = np.where(np.abs(flat) > radius, 2 * radius + 1, flat + radius)
-        return float(self._costs[self._starts[flat_rows] + index].sum())
+        return float(self.costs[self.starts[flat_rows] + index].sum())
 
 
 class LatentDecoder:

@@ -47,7 +47,7 @@ class Networks:
         ):
             raise OptionError(f"threads is {threads!r}, it must be None or a whole number from 1 to {MAX_THREADS}")
         self._profile = profile
-        self._threads = threads or default_threads()
+        self.threads = threads or default_threads()
         self._sessions: dict[str, Any] = {}
         self._lock = Lock()
 
@@ -127,7 +127,7 @@ class Networks:
         onnxruntime.set_default_logger_severity(4)  # it would print warnings of its own about the machine
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         # Pictures come in any shape, and a memory plan is kept for every shape that was ever seen.

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 Trial = TypeVar("Trial")
 
 # Dead zones worth a trial, the most promising first; 1 is about the best for most rows, 0 is plain rounding.
-_DEAD_ZONES = (1.0, 0.5, 0.0, 1.5, 0.75, 1.25, 0.25, 2.0)
-_CANDIDATES = {6: 2, 7: 3, 8: 5, 9: 8}
+_DEAD_ZONES = (1.0, 0.5, 0.0, 1.5, 0.75)
+_CANDIDATES = {6: 2, 7: 3, 8: 5}
 
 
 def psnr_db(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
@@ -36,7 +36,7 @@ def squared_error(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> in
 
 
 def dead_zones(effort: int, default: float) -> tuple[float, ...]:
-    """The dead zones that an effort tries: at 0 plain rounding, at 1..5 the profile's own, at 6..9 two to eight."""
+    """The dead zones that an effort tries: at 0 plain rounding, at 6..8 two to five, else the profile's own."""
     if effort == 0:
         return (0.0,)
     others = [value for value in _DEAD_ZONES if value != default]

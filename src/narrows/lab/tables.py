@@ -65,13 +65,17 @@ class Tables:
 
     def bits(self, symbols: Tensor, rows: Tensor, z_hat: Tensor, quality_class: int) -> float:
         """Code length of one picture by these tables; shapes as in coding.HardCoded, batch of 1."""
-        latents, side = self._coders
-        bits = latents.bits(rows.to(torch.uint8).numpy(), symbols.int().numpy())
-        return bits + side.bits(z_hat[0].int().permute(2, 0, 1).numpy(), quality_class)
+        bits = self.latents.bits(rows.to(torch.uint8).numpy(), symbols.int().numpy())
+        return bits + self._side_coder.bits(z_hat[0].int().permute(2, 0, 1).numpy(), quality_class)
 
     @cached_property
-    def _coders(self) -> tuple[LatentTables, SideTables]:
-        return LatentTables(self.radius, np.concatenate(self.frequencies)), SideTables(self.side)
+    def latents(self) -> LatentTables:
+        """The codec's own tables of the latents' symbols."""
+        return LatentTables(self.radius, np.concatenate(self.frequencies))
+
+    @cached_property
+    def _side_coder(self) -> SideTables:
+        return SideTables(self.side)
 
 
 @dataclass(frozen=True, kw_only=True)

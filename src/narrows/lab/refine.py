@@ -1,0 +1,274 @@
+"""Latents that decode better than those the analysis gives: effort 9, and the laboratory's upper bound of an encoder.
+
+The analysis has to serve every picture at once. For the one at hand, the gradient of the decoded squared error says how
+its latents should have been: trained with steps of one size, the error is nearly the same quadratic in all latents (its
+curvature is measured, see `_curvature`), so a single Newton step from what was quantised leads close to the best real
+values, t = y_hat - gradient / curvature. These are quantised by rate and distortion with the profile's own tables, the
+result is decoded and differentiated again, and so on; what a symbol costs the symbols that see it in their context is
+part of the gradient. The decoder is unchanged.
+
+Source of the idea: J. Campos et al., "Content adaptive optimization for neural image compression", arXiv:1906.01223;
+Y. Yang et al., "Improving inference for neural image compression", arXiv:2006.04240. Both descend on real latents for
+hundreds to thousands of steps; why not here: docs/decisions/0011.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narrows.entropy import LatentTables
+from narrows.lab.export import load_network, tables_of
+from narrows.lab.network import LATENT_STRIDE, Flagship
+
+PASSES = 14
+RATE_WEIGHT = 0.6
+"""Of a symbol's own bits when it is chosen. Less than 1: a symbol that is kept also tells later ones what to expect."""
+STEP = 0.5
+"""How far the targets follow each Newton step: the latents move together, and the error is not quite quadratic."""
+TILE_PIXELS = 2**20
+"""About how many pixels are differentiated at once: some 0.5 GB of activations."""
+
+Planes = NDArray[np.uint8]  # (1, C, H, W)
+Latents = NDArray[np.float32]  # (1, m, h, w)
+Symbols = NDArray[np.int32]  # (1, m, h, w), or z_hat (1, hz, h', w')
+
+_set_threads = threading.Lock()
+
+
+class Refiner:
+    """Refines the latents of one profile's strips. Threads may share it.
+
+    `profile` is the folder of a profile that `narrows lab export` made (else OptionError), `threads` how many threads
+    one call uses, `halo` how far in pixels the synthesis sees.
+    """
+
+    def __init__(self, profile: Path, *, threads: int, halo: int) -> None:
+        self._network = load_network(profile)
+        for parameter in self._network.parameters():
+            parameter.requires_grad_(False)
+        self._tables = _Costs(tables_of(profile).latents)
+        self._threads = threads
+        self._halo = halo // LATENT_STRIDE
+
+    def __call__(
+        self,
+        picture: Planes,
+        size: tuple[int, int],
+        y: Latents,
+        z_hat: Symbols,
+        quality: int,
+        lambda_rd: float,
+        progress: Callable[[float], None],
+    ) -> Latents:
+        """Latents (1, m, h, w) of a strip that lie whole steps from their predictions: plain rounding keeps them.
+
+        picture    the strip, padded; of it only the upper left `size` (height, width) is judged
+        y, z_hat   what the analysis gave for it
+        lambda_rd  what a squared error on 0..255, mean over the channels and summed over the pixels, is worth in bits
+        """
+        with _threads(self._threads):
+            strip = _Strip(
+                network=self._network,
+                tables=self._tables,
+                picture=torch.from_numpy(picture).permute(0, 2, 3, 1),
+                size=size,
+                z_hat=_channels_last(z_hat),
+                quality=torch.tensor([quality]),
+                lambda_rd=lambda_rd,
+                halo=self._halo,
+            )
+            refined = strip.refined(_channels_last(y), progress)
+            return np.ascontiguousarray(refined.permute(0, 3, 1, 2).numpy())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pass:
+    """What quantising some targets gives, all (1, h, w, m); `rounded` is symbols + means, y_hat without centroids."""
+
+    symbols: Tensor
+    rows: Tensor
+    rounded: Tensor
+    y_hat: Tensor
+
+
+class _Strip:
+    """One strip and all that does not change while it is refined; tensors are (1, h, w, channels)."""
+
+    def __init__(
+        self, *, network: Flagship, tables: _Costs, picture: Tensor, size: tuple[int, int], z_hat: Tensor,
+        quality: Tensor, lambda_rd: float, halo: int,
+    ) -> None:  # fmt: skip
+        self._network, self._tables, self._quality = network, tables, quality
+        self._picture, self._size, self._lambda, self._halo = picture, size, lambda_rd, halo
+        with torch.no_grad():
+            self._mean_features = network.mean_net.features(z_hat)
+            self._scale_features = network.scale_net.features(z_hat)
+        rows, columns = (side // LATENT_STRIDE for side in picture.shape[1:3])
+        self._masks = network.masks(rows, columns)
+        self._tiles = list(_tiles(rows, columns))
+
+    def refined(self, y: Tensor, progress: Callable[[float], None]) -> Tensor:
+        """The best targets that were met, in whole steps from their means, by bits + lambda x squared error."""
+        found = self._quantised(y)
+        gradient, error = self._distortion(found.y_hat)
+        best, least = found.rounded, self._bits(found) + error
+        curvature = self._curvature(found, gradient)
+        if curvature is None:
+            return best
+        target = y
+        for number in range(PASSES):
+            gradient = gradient + self._context_gradient(found)
+            target = target + STEP * (found.y_hat - gradient / curvature - target)
+            found = self._quantised(target, curvature)
+            gradient, error = self._distortion(found.y_hat)
+            cost = self._bits(found) + error
+            if cost < least:
+                best, least = found.rounded, cost
+            progress((number + 1) / PASSES)
+        return best
+
+    @torch.no_grad()
+    def _quantised(self, target: Tensor, curvature: float | None = None) -> _Pass:
+        """Targets to symbols, step by step, as the decoder will meet them; plainly rounded without a curvature."""
+        network = self._network
+        symbols, rows, rounded, y_hat = (torch.zeros_like(target) for _ in range(4))
+        for step, mask in enumerate(self._masks):
+            prediction = network.mean_net(step, self._mean_features, y_hat)
+            row = network.scale_net(step, self._scale_features, symbols, self._quality)
+            symbol = self._tables.cheapest(target - prediction.mean, row, curvature)
+            symbols, rows = symbols + symbol * mask, rows + row * mask
+            rounded = rounded + (symbol + prediction.mean) * mask
+            y_hat = y_hat + prediction.value(symbol) * mask
+        return _Pass(symbols=symbols, rows=rows, rounded=rounded, y_hat=y_hat)
+
+    def _bits(self, found: _Pass) -> float:
+        return float(self._tables.bits(found.symbols, found.rows).sum())
+
+    def _distortion(self, y_hat: Tensor) -> tuple[Tensor, float]:
+        """The gradient of lambda x squared error for y_hat, and its value; tile by tile with halos."""
+        gradient, total = torch.zeros_like(y_hat), 0.0
+        height, width = y_hat.shape[1:3]
+        for rows, columns in self._tiles:
+            top, left = max(rows.start - self._halo, 0), max(columns.start - self._halo, 0)
+            bottom, right = min(rows.stop + self._halo, height), min(columns.stop + self._halo, width)
+            part = y_hat[:, top:bottom, left:right].clone().requires_grad_(True)
+            decoded = self._network.synthesis(part, self._quality).clamp(0, 1)
+            place = (
+                slice(top * LATENT_STRIDE, min(bottom * LATENT_STRIDE, self._size[0])),
+                slice(left * LATENT_STRIDE, min(right * LATENT_STRIDE, self._size[1])),
+            )
+            original = self._picture[:, place[0], place[1]].float() / 255
+            decoded = decoded[:, : original.shape[1], : original.shape[2]]
+            error = self._lambda * 255**2 * (decoded - original).square().mean(-1)
+            (found,) = torch.autograd.grad(error.sum(), part)
+            inner = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+            gradient[:, rows, columns] = found[:, inner[0], inner[1]]
+            pixels = (slice(side.start * LATENT_STRIDE, side.stop * LATENT_STRIDE) for side in inner)
+            total += float(error.detach()[(slice(None), *pixels)].sum())
+        return gradient, total
+
+    def _curvature(self, found: _Pass, gradient: Tensor) -> float | None:
+        """Second derivative of the distortion for a latent, in bits per squared step; None if there is nothing to code.
+
+        The mean over the latents that are coded, by Hutchinson's estimate v H v with random signs v: latents trained
+        with steps of one size all have nearly the same.
+        """
+        coded = self._tables.coded(found.rows)
+        signs = (torch.randint(0, 2, coded.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1) * coded * 0.5
+        count = int(coded.sum())
+        if count == 0:
+            return None
+        moved, _ = self._distortion(found.y_hat + signs)
+        estimate = float((2 * signs * (moved - gradient)).sum()) * 2 / count
+        return estimate if estimate > 0 else None
+
+    def _context_gradient(self, found: _Pass) -> Tensor:
+        """The gradient, for y_hat, of the bits of the symbols that see it in their context: means and rows move."""
+        network = self._network
+        moving = found.y_hat.clone().requires_grad_(True)
+        symbols = found.symbols + (moving - found.y_hat)
+        coded = self._tables.coded(found.rows)
+        bits = torch.zeros(())
+        y_hat, magnitudes = torch.zeros_like(moving), torch.zeros_like(moving)
+        for step, mask in enumerate(self._masks):
+            if step:
+                mean = network.mean_net(step, self._mean_features, y_hat).mean
+                row = network.scale_net(step, self._scale_features, magnitudes, self._quality)
+                bits = bits + (network.residual_rate(found.y_hat - mean, row) * mask * coded).sum()
+            y_hat, magnitudes = y_hat + moving * mask, magnitudes + symbols * mask
+        if not bits.requires_grad:  # one step: nobody sees anything
+            return torch.zeros_like(moving)
+        (gradient,) = torch.autograd.grad(bits, moving)
+        return gradient
+
+
+class _Costs:
+    """The latents' tables as tensors: bits of symbols, and the choice of symbols by rate and distortion."""
+
+    def __init__(self, tables: LatentTables) -> None:
+        self._costs = torch.from_numpy(tables.costs).float()
+        self._starts = torch.from_numpy(tables.starts)
+        self._radius = torch.from_numpy(tables.radius).long()
+        self._coded = torch.from_numpy(~tables.skipped)
+
+    def coded(self, rows: Tensor) -> Tensor:
+        """Whether each row is coded, of rows in whole numbers."""
+        return self._coded[rows.long()]
+
+    def bits(self, symbols: Tensor, rows: Tensor) -> Tensor:
+        """Code length of each symbol in bits; of one shape."""
+        row = rows.long()
+        radius = self._radius[row]
+        inside = symbols.abs() <= radius
+        return self._costs[self._starts[row] + torch.where(inside, symbols.long() + radius, 2 * radius + 1)]
+
+    def cheapest(self, residual: Tensor, rows: Tensor, curvature: float | None) -> Tensor:
+        """Of both whole numbers around each residual, and zero, the one of least distortion and weighted rate."""
+        if curvature is None:
+            return residual.round() * self.coded(rows)
+        best = torch.zeros_like(residual)
+        least = curvature / 2 * residual.square() + RATE_WEIGHT * self.bits(best, rows)
+        for magnitude in (residual.abs().floor(), residual.abs().floor() + 1):
+            symbol = residual.sign() * magnitude
+            cost = curvature / 2 * (residual - symbol).square() + RATE_WEIGHT * self.bits(symbol, rows)
+            best, least = torch.where(cost < least, symbol, best), torch.minimum(cost, least)
+        return best * self.coded(rows)
+
+
+def _tiles(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+    """Cores that cover a strip of so many latents, nearly square, of about TILE_PIXELS each."""
+    side = int((TILE_PIXELS / LATENT_STRIDE**2) ** 0.5)
+    down, across = (-(-count // side) for count in (rows, columns))
+    if rows * columns <= side**2:
+        down = across = 1  # long and narrow is one tile as well
+    for i in range(down):
+        for j in range(across):
+            yield (
+                slice(i * rows // down, (i + 1) * rows // down),
+                slice(j * columns // across, (j + 1) * columns // across),
+            )
+
+
+def _channels_last(array: Latents | Symbols) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32)).permute(0, 2, 3, 1).contiguous()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """PyTorch with so many threads: its setting is the process's, so calls take turns."""
+    with _set_threads:
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
