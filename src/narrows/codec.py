@@ -94,9 +94,9 @@ class Codec:
         quality       0..100, whole or not; rounded to the nearest of the profile's qualities
         effort        0: plain rounding. 1 to 5: the profile's own dead zone; they do not differ yet. 6, 7, 8: the best
                       of 2, 3, 5 dead zones for every strip, by bits + lambda x squared error of the decoded strip.
-                      Every trial is decoded. 9: the latents are refined by the gradient of the decoded picture, which takes
-                      about fifty decodings and needs the [lab] extra and a network of `narrows lab train` (else
-                      OptionError). Decoding never changes.
+                      Every trial is decoded. 9: the latents are refined by the gradient of the decoded picture, which
+                      takes about fifty decodings and needs the [lab] extra and a network of `narrows lab train`
+                      (else OptionError). Decoding never changes.
         target_bytes  instead of a quality: the highest one whose file has at most so many bytes, metadata and all.
                       OptionError, with the least size possible, if there is none.
         target_psnr   instead of a quality: the lowest one that reaches so many dB over all colour samples, each trial

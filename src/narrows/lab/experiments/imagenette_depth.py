@@ -187,9 +187,10 @@ _LOSSLESS: tuple[Conventional, ...] = ("tiff-lzw", "tiff-deflate", "png", "webp-
 
 
 def _rivals(data: Dataset, setting: Setting, sizes: _Sizes) -> tuple[tuple[Rival, ...], ...]:
-    """JPEG as saved (the study's), WebP (the study's), JPEG optimised and AVIF, each rising in rate."""
+    """JPEG as saved (the study's), WebP (the study's), JPEG optimised, narrows and AVIF, each rising in rate."""
     plain = [rivals(codec, data, setting, settings=sizes.settings, coded=sizes.coded) for codec in _STUDY_CODECS]
     plain.append(rivals("jpeg", data, setting, settings=sizes.settings, rule="optimised", coded=sizes.coded))
+    plain.append(rivals("narrows", data, setting, settings=sizes.settings, coded=sizes.coded))
     if is_available("avif"):
         plain.append(rivals("avif", data, setting, settings=sizes.settings, coded=sizes.coded))
     return tuple(plain)
@@ -234,10 +235,8 @@ IMAGENETTE_DEPTH = Experiment(
     name="imagenette-depth",
     title="How many layers are best, at equal bytes?",
     summary="One, two and three layers on Imagenette at 160 x 160: as published, around narrow bottlenecks, and with "
-    "the "
-    "rate in the loss, against PCA, JPEG, WebP, AVIF and lossless codecs; colour is measured. With --photos, "
-    "photographs "
-    "that were never JPEG at this size too.",
+    "the rate in the loss, against PCA, JPEG, WebP, AVIF, the shipped profile and lossless codecs; colour is "
+    "measured. With --photos, photographs that were never JPEG at this size too.",
     sets=("imagenette2-160",),
     run=run,
 )

@@ -16,9 +16,10 @@ from narrows.lab.experiments.kept import kept
 from narrows.lab.measure.arrays import picture_pixels
 from narrows.lab.measure.conventional import Conventional, Row, Rule, code_conventional
 from narrows.lab.measure.quality import Quality, measure
+from narrows.profile import Profile, find
 
 NAMES: dict[Conventional, str] = {
-    "jpeg": "JPEG 4:2:0", "jpeg444": "JPEG 4:4:4", "webp": "WebP", "avif": "AVIF", "png": "PNG",
+    "jpeg": "JPEG 4:2:0", "jpeg444": "JPEG 4:4:4", "webp": "WebP", "avif": "AVIF", "narrows": "narrows", "png": "PNG",
     "webp-lossless": "WebP lossless", "tiff-lzw": "TIFF LZW", "tiff-deflate": "TIFF deflate", "g4": "G4 (bilevel)",
 }  # fmt: skip
 
@@ -90,7 +91,8 @@ class _Sizes:
 def _rival(
     codec: Conventional, indices: Indices, pictures: Pictures, quality: int | None, rule: Rule, folder: Path
 ) -> Rival:
-    name, key = f"{codec}-{rule}-{len(pictures)}" + ("" if quality is None else f"-{quality}"), crc(pictures)
+    name = f"{codec}-{rule}-{len(pictures)}" + ("" if quality is None else f"-{quality}")
+    key = crc(pictures) + (Profile.load(find("default")).digest.hex() if codec == "narrows" else "")
 
     @cache
     def row() -> Row:

@@ -1,4 +1,4 @@
-"""JPEG, WebP, AVIF and lossless codecs on many small pictures, by more than one rule of what a picture costs.
+"""JPEG, WebP, AVIF, lossless codecs and narrows on many small pictures, by more than one rule of what each costs.
 
 A small picture's file is mostly header: a JPEG of 28 x 28 has 342 bytes before the first pixel. So the rules:
 
@@ -7,7 +7,8 @@ A small picture's file is mostly header: a JPEG of 28 x 28 has 342 bytes before 
     abbreviated   JPEG: without tables; one shared stream of tables is counted once and is what decoding uses
     sheet         one file for all pictures, as a mosaic; JPEG: optimised, progressive
 
-`bytes` are the lengths of the streams, which is what they take as files; `decoded` is decoded from those bytes alone.
+"narrows" is the shipped profile, by the plugin for Pillow. `bytes` are the lengths of the streams, which is what they
+take as files; `decoded` is decoded from those bytes alone.
 JBIG2 is not here: no package at hand writes it.
 """
 
@@ -21,12 +22,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from PIL import Image, features
 
+import narrows.pillow  # noqa: F401 - Pillow knows narrows' format from here on
 from narrows.errors import NarrowsError, OptionError
 from narrows.lab.measure.arrays import Pictures, picture_pixels, require_pictures
 from narrows.lab.measure.sheets import from_sheet, to_sheet
 
 Conventional = Literal[
-    "jpeg", "jpeg444", "webp", "avif", "png", "webp-lossless", "tiff-lzw", "tiff-deflate", "g4"
+    "jpeg", "jpeg444", "webp", "avif", "narrows", "png", "webp-lossless", "tiff-lzw", "tiff-deflate", "g4"
 ]  # fmt: skip
 Rule = Literal["each", "optimised", "abbreviated", "sheet"]
 
@@ -61,6 +63,8 @@ class Row:
 
 def is_available(codec: Conventional) -> bool:
     """Whether this Pillow can write and read it."""
+    if codec == "narrows":
+        return True
     needed = {"webp": "webp", "webp-lossless": "webp", "avif": "avif", "tiff-lzw": "libtiff", "tiff-deflate": "libtiff"}
     return bool(features.check(needed.get(codec, "libtiff" if codec == "g4" else "jpg")))
 
@@ -172,6 +176,8 @@ def _options(codec: Conventional, setting: int | None, *, colour: bool) -> dict[
     if codec == "avif":
         subsampling = {"subsampling": "4:2:0" if colour else "4:0:0"}
         return {"format": "AVIF", "quality": setting, "max_threads": 1, **subsampling}
+    if codec == "narrows":
+        return {"format": "NARROWS", "quality": setting}
     if codec == "png":
         return {"format": "PNG", "optimize": True}
     if codec == "g4":
