@@ -278,14 +278,19 @@ def test_names_of_strangers_are_shown_and_not_obeyed(tmp_path: Path, capsys: pyt
 
 
 def test_a_folder_deeper_than_the_stack_is_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good = (FOLDER / "valid-every-unknown-chunk.nrws").read_bytes()
     depth = min(1100, (4000 - len(str(tmp_path))) // 2)
-    deepest = tmp_path.joinpath(*"d" * depth)
-    for above in range(1, depth + 1):
-        tmp_path.joinpath(*"d" * above).mkdir()
-    (deepest / "file.nrws").write_bytes(good)
-    assert run(["verify", "--recursive", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.endswith("file.nrws: whole\n")
+    folders = [tmp_path.joinpath(*"d" * above) for above in range(1, depth + 1)]
+    file = folders[-1] / "file.nrws"
+    try:
+        for folder in folders:
+            folder.mkdir()
+        file.write_bytes((FOLDER / "valid-every-unknown-chunk.nrws").read_bytes())
+        assert run(["verify", "--recursive", str(tmp_path)]) == 0
+        assert capsys.readouterr().out.endswith("file.nrws: whole\n")
+    finally:  # pytest would remove it recursively
+        file.unlink(missing_ok=True)
+        for folder in reversed(folders):
+            folder.rmdir()
 
 
 @pytest.mark.parametrize("character", ["a", "ä", "木", "🌲"])

@@ -15,7 +15,7 @@ from pictures import photo_like
 from narrows.codec import Codec
 from narrows.errors import OptionError
 from narrows.profile import find
-from narrows.search import psnr_db, squared_error
+from narrows.search import ERROR_WORTH, psnr_db, squared_error
 
 torch = pytest.importorskip("torch", reason="needs the [lab] extra")
 
@@ -38,7 +38,7 @@ def decoded(codec: Codec, data: bytes) -> Pixels:
 def cost(codec: Codec, picture: Pixels, data: bytes, index: int) -> float:
     channels = 1 if picture.ndim == 2 else 3
     error = squared_error(*(part.reshape(*part.shape[:2], channels) for part in (picture, decoded(codec, data))))
-    return 8 * len(data) + codec.profile.manifest.lambdas[index] * error / channels
+    return 8 * len(data) + ERROR_WORTH * codec.profile.manifest.lambdas[index] * error / channels
 
 
 @pytest.mark.parametrize("quality", [15, 80])
@@ -48,6 +48,15 @@ def test_a_refined_file_costs_less(quality: int, shape: tuple[int, int], shipped
     index = round(quality * 63 / 100)
     plain, refined = (shipped.encode(picture, quality=quality, effort=effort) for effort in (5, 9))
     assert cost(shipped, picture, refined, index) < 0.995 * cost(shipped, picture, plain, index)
+
+
+def test_strips_are_refined_between_their_neighbours(shipped: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("narrows.container", "narrows.tiles", "narrows.codec"):
+        monkeypatch.setattr(f"{place}.strip_rows", lambda width: 64)
+    picture = photo_like(256, 96, seed=8)
+    index = round(60 * 63 / 100)
+    plain, refined = (shipped.encode(picture, quality=60, effort=effort) for effort in (5, 9))
+    assert cost(shipped, picture, refined, index) < 0.99 * cost(shipped, picture, plain, index)
 
 
 def test_at_equal_psnr_it_is_smaller(shipped: Codec) -> None:
@@ -96,7 +105,8 @@ def strip(shipped: Codec) -> Callable[..., Any]:
             z_hat = network.hyper_analysis(y).round()
         made = refine._Strip(
             network=network, tables=refine._Costs(tables_of(profile).latents), picture=picture,
-            size=size or (height, width), z_hat=z_hat, quality=torch.tensor([30]), lambda_rd=0.01,
+            size=size or (height, width), around=(y[:, :0], y[:, :0]), z_hat=z_hat,
+            quality=torch.tensor([30]), lambda_rd=0.01,
             halo=shipped.profile.manifest.synthesis_halo // 16,
         )  # fmt: skip
         return made, y

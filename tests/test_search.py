@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from narrows.search import cheapest, dead_zones, highest_that_fits, lowest_that_reaches, psnr_db, squared_error
+from narrows.search import highest_that_fits, lowest_that_reaches, psnr_db, squared_error
 
 
 @pytest.mark.parametrize("target", [10, 11, 19, 20, 635, 640, 10_000])
@@ -53,20 +53,6 @@ def test_the_lowest_quality_that_reaches_a_psnr_is_found(target: float, index: i
 
 def test_if_no_quality_reaches_it_the_highest_is_returned() -> None:
     assert lowest_that_reaches(lambda k: bytes([k]), lambda data: 20.0 + data[0], 64, 99.0) == (bytes([63]), 83.0)
-
-
-def test_an_effort_tries_as_many_dead_zones_as_it_says() -> None:
-    assert dead_zones(0, 0.5) == (0.0,)
-    assert all(dead_zones(effort, 0.5) == (0.5,) for effort in (1, 2, 3, 4, 5, 9))
-    for default in (0.0, 0.3, 1.0):
-        found = [dead_zones(effort, default) for effort in range(6, 9)]
-        assert [len(values) for values in found] == [2, 3, 5]
-        assert all(values[0] == default and len(set(values)) == len(values) for values in found)
-
-
-def test_the_cheapest_is_taken_and_a_single_one_is_not_judged() -> None:
-    assert cheapest([3.0, 1.0, 2.0], lambda value: value) == 1.0
-    assert cheapest([3.0], lambda value: 1 / 0) == 3.0
 
 
 def test_psnr() -> None:

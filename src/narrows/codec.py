@@ -16,7 +16,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Real
 from typing import TypeAlias
@@ -49,8 +49,8 @@ from narrows.tiles import Box, StepOrder, Tile, bands, padded, strips
 Progress: TypeAlias = Callable[[float], None]
 Region: TypeAlias = tuple[int, int, int, int]
 
-REFINED = 9
-"""The effort that refines."""
+LEAST_COMPARED, REFINED = 6, 9
+"""The first effort that compares trials, and the one that refines."""
 
 
 class Codec:
@@ -92,11 +92,11 @@ class Codec:
 
         image         a path, the bytes of a picture file, an open one, a PIL image, or uint8 (H, W) or (H, W, 1 to 4)
         quality       0..100, whole or not; rounded to the nearest of the profile's qualities
-        effort        0: plain rounding. 1 to 5: the profile's own dead zone; they do not differ yet. 6, 7, 8: the best
-                      of 2, 3, 5 dead zones for every strip, by bits + lambda x squared error of the decoded strip.
-                      Every trial is decoded. 9: the latents are refined by the gradient of the decoded picture, which
-                      takes about fifty decodings and needs the [lab] extra and a network of `narrows lab train`
-                      (else OptionError). Decoding never changes.
+        effort        0: plain rounding. 1 to 5: the profile's own dead zone; they do not differ yet. 6, 7, 8: each
+                      strip is decoded, analysed again and corrected by the difference, 1, 2, 4 times; the best trial by
+                      bits and squared error is kept. 6 takes about four times as long as 5. 9: the latents are
+                      refined by the gradient of the decoded picture, which takes about fifty decodings and needs the
+                      [lab] extra and a network of `narrows lab train` (else OptionError). Decoding never changes.
         target_bytes  instead of a quality: the highest one whose file has at most so many bytes, metadata and all.
                       OptionError, with the least size possible, if there is none.
         target_psnr   instead of a quality: the lowest one that reaches so many dB over all colour samples, each trial
@@ -169,9 +169,13 @@ class Codec:
         work.report.begin_trial()
         coded = []
         height, width = picture.samples.shape[:2]
-        for box, y, z_hat in self._analyse(picture.samples, index):
-            coded.append(self._encode_strip(work, index, box, y, z_hat))
-            work.report.within_trial(box.bottom / height)
+        above: Latents | None = None
+        for part in self._parts(work, index):
+            trials = self._trials(work, replace(part, above=above))
+            best = min(trials, key=lambda trial: trial.cost)
+            coded.append(Strip(side=self._side(part), latents=best.latents))
+            above = None if best.y_hat is None else best.y_hat[:, :, -self._reach() :]
+            work.report.within_trial(part.box.bottom / height)
         return container.write(
             Container(
                 mode=picture.mode,
@@ -195,9 +199,21 @@ class Codec:
         manifest = self.profile.manifest
         unit, hyper = manifest.latent_stride, manifest.hyper_stride
         bounds = self._padded(samples.shape[1], samples.shape[0])
+        for area, y, z in self._latents(samples, bounds, bounds, index):
+            limit = manifest.hyper_limit
+            z_hat = np.clip(np.rint(z), -limit, limit).astype(np.int32) if manifest.hyper_channels else None
+            for box in strips(area):
+                rows, _ = box.within(area, unit)
+                hyper_rows, _ = box.within(area, hyper)
+                yield box, y[:, :, rows], None if z_hat is None else z_hat[:, :, hyper_rows]
+
+    def _latents(self, samples: Samples, core: Box, bounds: Box, index: int) -> Iterator[tuple[Box, Latents, Latents]]:
+        """y and z of `core`, a part of the picture that is `bounds` when padded, band by band; y's memory is reused."""
+        manifest = self.profile.manifest
+        unit, hyper = manifest.latent_stride, manifest.hyper_stride
         y = np.empty((0, 0, 0, 0), np.float32)
-        for band in bands(bounds, bounds, manifest.analysis_halo, hyper):
-            area = Box(top=band[0].core.top, bottom=band[0].core.bottom, left=0, right=bounds.right)
+        for band in bands(core, bounds, manifest.analysis_halo, hyper):
+            area = Box(top=band[0].core.top, bottom=band[0].core.bottom, left=core.left, right=core.right)
             shape = (1, manifest.latent_channels, area.height // unit, area.width // unit)
             y = y if y.shape == shape else np.empty(shape, np.float32)
             z = np.empty((1, manifest.hyper_channels, area.height // hyper, area.width // hyper), np.float32)
@@ -207,57 +223,100 @@ class Codec:
                 _place(y, tile_y, tile, area, unit)
                 if tile_z is not None:
                     _place(z, tile_z, tile, area, hyper)
-            limit = manifest.hyper_limit
-            z_hat = np.clip(np.rint(z), -limit, limit).astype(np.int32) if manifest.hyper_channels else None
-            for box in strips(area):
-                rows, _ = box.within(area, unit)
-                hyper_rows, _ = box.within(area, hyper)
-                yield box, y[:, :, rows], None if z_hat is None else z_hat[:, :, hyper_rows]
+            yield area, y, z
 
-    def _encode_strip(self, work: _Work, index: int, box: Box, y: Latents, z_hat: Symbols | None) -> Strip:
-        """Code one strip with the latents and the dead zone that serve it best."""
+    def _parts(self, work: _Work, index: int) -> Iterator[_Part]:
+        """The strips as the analysis gives them; with the beginning of the next one where trials are compared."""
+        analysed = self._analyse(work.picture.samples, index)
+        if work.effort < LEAST_COMPARED:
+            yield from (_Part(index=index, box=box, y=y, z_hat=z_hat) for box, y, z_hat in analysed)
+            return
+        held: _Part | None = None
+        for box, y, z_hat in analysed:
+            part = _Part(index=index, box=box, y=y.copy(), z_hat=z_hat)
+            if held is not None:
+                yield replace(held, below=part.y[:, :, : self._reach()])
+            held = part
+        if held is not None:
+            yield held
+
+    def _reach(self) -> int:
+        """How many rows of latents of its neighbours a strip's decoded picture depends on."""
         manifest = self.profile.manifest
-        side = None
-        if z_hat is not None and self.profile.side_tables is not None:
-            side = self.profile.side_tables.encode(z_hat[0], int(self.profile.side_classes[index]))
-        trials = []
-        ways = [(y, dead_zone) for dead_zone in search.dead_zones(work.effort, manifest.dead_zone)]
+        return padded(manifest.synthesis_halo, manifest.hyper_stride) // manifest.latent_stride
+
+    def _side(self, part: _Part) -> bytes | None:
+        if part.z_hat is None or self.profile.side_tables is None:
+            return None
+        return self.profile.side_tables.encode(part.z_hat[0], int(self.profile.side_classes[part.index]))
+
+    def _trials(self, work: _Work, part: _Part) -> Iterator[_Trial]:
+        """The strip's latents as the analysis gives them, coded; then as its decoded picture says they should be.
+
+        If y decodes to a picture whose own analysis is y + e, then y - e is a better start: the difference between the
+        two analyses is about what the synthesis lost. Only trials that are compared are decoded and get a cost.
+        """
+        dead_zone = 0.0 if work.effort == 0 else self.profile.manifest.dead_zone
+        if work.effort < LEAST_COMPARED:
+            yield _Trial(latents=self._code(part, part.y, dead_zone)[1])
+            return
+        target, passes = part.y, search.FEEDBACK_PASSES.get(work.effort, 0)
+        for number in range(passes + 1):
+            trial, y_hat, decoded = self._judged(work, part, *self._code(part, target, dead_zone))
+            yield trial
+            if number < passes:
+                target = y_hat + part.y - self._analysed_again(work, part, decoded)
         if work.effort == REFINED:
-            ways.append((self._refined(work, index, box, y, z_hat), 0.0))
-        for wanted_y, dead_zone in ways:
-            symbols, rows = self._networks.quantise(wanted_y, z_hat, index, dead_zone)
-            flat_symbols, flat_rows = symbols.reshape(-1), rows.reshape(-1)
-            positions = self._order.positions(*y.shape[2:])  # large ones are not kept: as late as may be
-            steps = [(flat_rows[where], flat_symbols[where]) for where in positions]
-            del positions
-            trials.append((self.profile.latent_tables.encode(steps), symbols))
+            yield self._judged(work, part, *self._code(part, self._refined(work, part), 0.0))[0]
 
-        def cost(trial: tuple[bytes, Symbols]) -> float:
-            """bits + lambda x squared error a pixel, of the strip decoded by itself: without its neighbours' halo."""
-            latents, symbols = trial
-            original = work.picture.samples[box.top : box.bottom]
-            y_hat = self._networks.dequantise(symbols, z_hat, index)
-            wanted = Box(top=0, bottom=original.shape[0], left=0, right=original.shape[1])
-            bounds = Box(top=0, bottom=box.height, left=0, right=box.width)
-            latents_of = _LatentParts(lambda _: y_hat, box.height, manifest.latent_stride)
-            parts = self._synthesise(latents_of, wanted, bounds, index, original.shape[2])
-            error = sum(search.squared_error(original[_slices(place)], part) for place, part in parts)
-            error /= original.shape[2]
-            return float(8 * len(latents) + manifest.lambdas[index] * error)
+    def _code(self, part: _Part, y: Latents, dead_zone: float) -> tuple[Symbols, bytes]:
+        """Symbols of latents, and the chunk `latents` that holds them."""
+        symbols, rows = self._networks.quantise(y, part.z_hat, part.index, dead_zone)
+        flat_symbols, flat_rows = symbols.reshape(-1), rows.reshape(-1)
+        positions = self._order.positions(*y.shape[2:])  # large ones are not kept: as late as may be
+        steps = [(flat_rows[where], flat_symbols[where]) for where in positions]
+        del positions
+        return symbols, self.profile.latent_tables.encode(steps)
 
-        return Strip(side=side, latents=search.cheapest(trials, cost)[0])
+    def _judged(self, work: _Work, part: _Part, symbols: Symbols, latents: bytes) -> tuple[_Trial, Latents, Samples]:
+        """The strip (H, W, C) decoded between its neighbours, the next one as if it were not quantised; its cost."""
+        manifest, box = self.profile.manifest, part.box
+        original = work.picture.samples[box.top : box.bottom]
+        y_hat = self._networks.dequantise(symbols, part.z_hat, part.index)
+        around = np.concatenate([y for y in (part.above, y_hat, part.below) if y is not None], axis=2)
+        top = 0 if part.above is None else part.above.shape[2] * manifest.latent_stride
+        bounds = Box(top=0, bottom=around.shape[2] * manifest.latent_stride, left=0, right=box.width)
+        wanted = Box(top=top, bottom=top + original.shape[0], left=0, right=original.shape[1])
+        parts = _LatentParts(lambda _: around, bounds.height, manifest.latent_stride)
+        decoded = np.empty_like(original)
+        for place, samples in self._synthesise(parts, wanted, bounds, part.index, original.shape[2]):
+            decoded[_slices(place)] = samples
+        error = search.squared_error(original, decoded) / original.shape[2]
+        cost = 8 * len(latents) + search.ERROR_WORTH * manifest.lambdas[part.index] * error
+        return _Trial(latents=latents, y_hat=y_hat, cost=cost), y_hat, decoded
 
-    def _refined(self, work: _Work, index: int, box: Box, y: Latents, z_hat: Symbols | None) -> Latents:
-        samples = edge_part(work.picture.samples, slice(box.top, box.bottom), slice(box.left, box.right))
-        height, width = work.picture.samples.shape[:2]
-        planes = to_planes(samples, self.profile.manifest.input_channels)
-        size = min(box.bottom, height) - box.top, width
+    def _analysed_again(self, work: _Work, part: _Part, decoded: Samples) -> Latents:
+        """y of the picture with one strip replaced by what was decoded."""
+        samples, halo, box = work.picture.samples, self.profile.manifest.analysis_halo, part.box
+        above, below = samples[max(box.top - halo, 0) : box.top], samples[box.bottom : box.bottom + halo]
+        seen = np.concatenate((above, decoded, below))
+        first = box.top - len(above)
+        whole = Box(top=0, bottom=padded(len(seen), self.profile.manifest.hyper_stride), left=0, right=box.width)
+        ((_, y, _),) = self._latents(seen, box.moved(-first, 0), whole, part.index)  # a strip is one band
+        return y
+
+    def _refined(self, work: _Work, part: _Part) -> Latents:
+        manifest, box, (height, width) = self.profile.manifest, part.box, work.picture.samples.shape[:2]
+        above, below = (0 if y is None else y.shape[2] * manifest.latent_stride for y in (part.above, part.below))
+        samples = edge_part(
+            work.picture.samples, slice(box.top - above, box.bottom + below), slice(box.left, box.right)
+        )
         return self._refine(
-            planes,
-            size,
-            y,
-            z_hat,
-            index,
+            to_planes(samples, manifest.input_channels),
+            (min(box.bottom + below, height) - (box.top - above), width),
+            (part.above, part.y, part.below),
+            part.z_hat,
+            part.index,
             lambda share: work.report.within_trial((box.top + share * box.height) / height),
         )
 
@@ -406,6 +465,27 @@ class _LatentParts:
             rows = slice(max(box.top - start, 0) // self._unit, min(box.bottom - start, self._strip) // self._unit)
             parts.append(self._strips[number][:, :, rows, columns])
         return np.concatenate(parts, axis=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One strip to be coded at one quality index, between the last rows of latents above it and the first below it."""
+
+    index: int
+    box: Box
+    y: Latents
+    z_hat: Symbols | None
+    above: Latents | None = None
+    below: Latents | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trial:
+    """A strip's chunk `latents`; if it is compared with others, y_hat, and bits + what its squared error is worth."""
+
+    latents: bytes
+    y_hat: Latents | None = None
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from narrows.errors import OptionError
 from narrows.profile import Profile
 from narrows.runtime import Latents, Symbols
+from narrows.search import ERROR_WORTH
 
 _NEEDED = ("torch", "safetensors", "tqdm")
 
@@ -29,7 +30,7 @@ class Refinement:
         self,
         picture: NDArray[np.uint8],
         size: tuple[int, int],
-        y: Latents,
+        latents: tuple[Latents | None, Latents, Latents | None],
         z_hat: Symbols | None,
         quality: int,
         progress: Callable[[float], None],
@@ -41,8 +42,8 @@ class Refinement:
         if z_hat is None:
             raise _foreign(self._profile)
         refiner = self._made()
-        lambda_rd = self._profile.manifest.lambdas[quality]
-        refined: Latents = refiner(picture, size, y, z_hat, quality, lambda_rd, progress)
+        lambda_rd = ERROR_WORTH * self._profile.manifest.lambdas[quality]
+        refined: Latents = refiner(picture, size, latents, z_hat, quality, lambda_rd, progress)
         return refined
 
     def _made(self) -> Any:

@@ -63,7 +63,7 @@ class Refiner:
         self,
         picture: Planes,
         size: tuple[int, int],
-        y: Latents,
+        latents: tuple[Latents | None, Latents, Latents | None],
         z_hat: Symbols,
         quality: int,
         lambda_rd: float,
@@ -71,22 +71,27 @@ class Refiner:
     ) -> Latents:
         """Latents (1, m, h, w) of a strip that lie whole steps from their predictions: plain rounding keeps them.
 
-        picture    the strip, padded; of it only the upper left `size` (height, width) is judged
-        y, z_hat   what the analysis gave for it
+        picture    the strip with the rows above and below it that go with their latents, padded
+        size       (height, width) of the upper left part of it that is the picture and not padding
+        latents    of the neighbour above, as it will be decoded; y of the strip; of the neighbour below
+        z_hat      of the strip
         lambda_rd  what a squared error on 0..255, mean over the channels and summed over the pixels, is worth in bits
         """
+        above, y, below = (None if part is None else _channels_last(part) for part in latents)
+        assert y is not None
         with _threads(self._threads):
             strip = _Strip(
                 network=self._network,
                 tables=self._tables,
                 picture=torch.from_numpy(picture).permute(0, 2, 3, 1),
                 size=size,
+                around=(y[:, :0] if above is None else above, y[:, :0] if below is None else below),
                 z_hat=_channels_last(z_hat),
                 quality=torch.tensor([quality]),
                 lambda_rd=lambda_rd,
                 halo=self._halo,
             )
-            refined = strip.refined(_channels_last(y), progress)
+            refined = strip.refined(y, progress)
             return np.ascontiguousarray(refined.permute(0, 3, 1, 2).numpy())
 
 
@@ -104,15 +109,17 @@ class _Strip:
     """One strip and all that does not change while it is refined; tensors are (1, h, w, channels)."""
 
     def __init__(
-        self, *, network: Flagship, tables: _Costs, picture: Tensor, size: tuple[int, int], z_hat: Tensor,
-        quality: Tensor, lambda_rd: float, halo: int,
+        self, *, network: Flagship, tables: _Costs, picture: Tensor, size: tuple[int, int],
+        around: tuple[Tensor, Tensor], z_hat: Tensor, quality: Tensor, lambda_rd: float, halo: int,
     ) -> None:  # fmt: skip
         self._network, self._tables, self._quality = network, tables, quality
         self._picture, self._size, self._lambda, self._halo = picture, size, lambda_rd, halo
         with torch.no_grad():
             self._mean_features = network.mean_net.features(z_hat)
             self._scale_features = network.scale_net.features(z_hat)
+        self._above, self._below = around
         rows, columns = (side // LATENT_STRIDE for side in picture.shape[1:3])
+        rows -= self._above.shape[1] + self._below.shape[1]
         self._masks = network.masks(rows, columns)
         self._tiles = list(_tiles(rows, columns))
 
@@ -156,21 +163,22 @@ class _Strip:
     def _distortion(self, y_hat: Tensor) -> tuple[Tensor, float]:
         """The gradient of lambda x squared error for y_hat, and its value; tile by tile with halos."""
         gradient, total = torch.zeros_like(y_hat), 0.0
-        height, width = y_hat.shape[1:3]
+        whole, first = torch.cat((self._above, y_hat, self._below), 1), self._above.shape[1]
+        height, width = whole.shape[1:3]
         for rows, columns in self._tiles:
-            top, left = max(rows.start - self._halo, 0), max(columns.start - self._halo, 0)
-            bottom, right = min(rows.stop + self._halo, height), min(columns.stop + self._halo, width)
-            part = y_hat[:, top:bottom, left:right].clone().requires_grad_(True)
+            top, bottom = max(first + rows.start - self._halo, 0), min(first + rows.stop + self._halo, height)
+            left, right = max(columns.start - self._halo, 0), min(columns.stop + self._halo, width)
+            part = whole[:, top:bottom, left:right].clone().requires_grad_(True)
             decoded = self._network.synthesis(part, self._quality).clamp(0, 1)
-            place = (
-                slice(top * LATENT_STRIDE, min(bottom * LATENT_STRIDE, self._size[0])),
-                slice(left * LATENT_STRIDE, min(right * LATENT_STRIDE, self._size[1])),
-            )
-            original = self._picture[:, place[0], place[1]].float() / 255
+            lines = slice(top * LATENT_STRIDE, min(bottom * LATENT_STRIDE, self._size[0]))
+            original = self._picture[:, lines, left * LATENT_STRIDE : min(right * LATENT_STRIDE, self._size[1])]
             decoded = decoded[:, : original.shape[1], : original.shape[2]]
-            error = self._lambda * 255**2 * (decoded - original).square().mean(-1)
+            error = self._lambda * 255**2 * (decoded - original.float() / 255).square().mean(-1)
             (found,) = torch.autograd.grad(error.sum(), part)
-            inner = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+            inner = (
+                slice(first + rows.start - top, first + rows.stop - top),
+                slice(columns.start - left, columns.stop - left),
+            )
             gradient[:, rows, columns] = found[:, inner[0], inner[1]]
             pixels = (slice(side.start * LATENT_STRIDE, side.stop * LATENT_STRIDE) for side in inner)
             total += float(error.detach()[(slice(None), *pixels)].sum())

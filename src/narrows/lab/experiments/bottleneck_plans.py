@@ -72,12 +72,12 @@ def subjects(setting: Setting) -> tuple[Subject, ...]:
         Subject(
             name="mnist", label="MNIST", side=28, channels=1,
             widths=setting.pick((2, 4, 8, 16, 32, 64, 128), (2, 16)), reference=setting.pick(32, 16), hidden=True,
-            epochs=6, rated_epochs=10, lambdas=setting.pick((3e-5, 1e-4, 3e-4, 1e-3, 3e-3), (1e-4, 1e-3)),
+            epochs=6, rated_epochs=20, lambdas=setting.pick((1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2), (1e-4, 1e-3)),
         ),
         Subject(
             name="cifar10", label="CIFAR-10", side=32, channels=3,
             widths=setting.pick((2, 4, 8, 16, 32, 64, 128, 256), (16,)), reference=setting.pick(128, 16), hidden=False,
-            epochs=40, rated_epochs=50, lambdas=setting.pick((1e-4, 3e-4, 1e-3, 3e-3, 1e-2), (1e-3, 1e-2)),
+            epochs=40, rated_epochs=100, lambdas=setting.pick((3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), (1e-3, 1e-2)),
         ),
     )  # fmt: skip
 
