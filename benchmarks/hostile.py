@@ -18,7 +18,7 @@ from narrows.codec import Codec
 from narrows.compare.memory import peak_mib
 from narrows.container import Container, Mode, Strip
 
-SIZES = ("1024x1024", "4096x1024", "16384x1024", "4096x4096", "65535x1024")
+SIZES = ("1024x1024", "4096x1024", "16384x1024", "4096x4096", "65535x1024", "16384x16384")
 
 
 def empty_file(width: int, height: int, profile: bytes) -> bytes:

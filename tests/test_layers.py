@@ -21,6 +21,7 @@ PACKAGE = Path(narrows.__file__).parent
 LAYERS = {
     "errors": 0,
     "limits": 0,
+    "heap": 0,
     "container": 1,
     "entropy": 1,
     "inputs": 1,
@@ -57,6 +58,7 @@ HOMES = {
 STANDARD_ONLY = {  # part -> the parts of narrows that it may import, beside the standard library
     "errors": set(),
     "limits": {"errors"},
+    "heap": set(),
     "container": {"errors", "limits"},
     "profiles": {"errors"},
     "onnx_check": {"errors", "onnx_wire"},

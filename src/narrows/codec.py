@@ -27,6 +27,7 @@ from PIL import Image
 from narrows import container, search
 from narrows.container import DIGEST_BYTES, STRIP_PIXELS, Container, Mode, Strip, strip_rows
 from narrows.errors import CorruptError, OptionError, ProfileError
+from narrows.heap import give_back
 from narrows.inputs import Source, named, read_source
 from narrows.limits import Limits
 from narrows.pixels import (
@@ -126,6 +127,7 @@ class Codec:
             else:
                 data = self._encode_at(work, index)
         work.report.finish()
+        give_back(math.prod(work.picture.samples.shape[:2]))
         return data
 
     def _check_width(self, width: int) -> None:
@@ -366,6 +368,8 @@ class Codec:
             done += box.height * box.width
             if progress is not None:
                 progress(done / (wanted.height * wanted.width))
+        del latents
+        give_back(done)
 
     def read_symbols(self, strip: Strip, box: Box, index: int) -> tuple[Symbols, Symbols | None]:
         """The integers of one strip: symbols (1, m, h, w) and z_hat (1, hz, h', w'), the same on every machine."""
