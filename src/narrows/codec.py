@@ -127,7 +127,8 @@ class Codec:
             else:
                 data = self._encode_at(work, index)
         work.report.finish()
-        give_back(math.prod(work.picture.samples.shape[:2]))
+        bounds = self._padded(work.picture.samples.shape[1], work.picture.samples.shape[0])
+        give_back(bounds.height * bounds.width)
         return data
 
     def _check_width(self, width: int) -> None:
@@ -362,14 +363,16 @@ class Codec:
             self.profile.manifest.latent_stride,
         )
         alpha = None if file.alpha is None else decode_alpha(file.alpha, file.width, file.height)[_slices(wanted)]
-        done = 0
-        for box, samples in self._synthesise(latents, wanted, bounds, file.quality, file.mode.channels):
-            yield box, Picture(samples=samples, alpha=None if alpha is None else alpha[_slices(box)])
-            done += box.height * box.width
-            if progress is not None:
-                progress(done / (wanted.height * wanted.width))
-        del latents
-        give_back(done)
+        done, pixels = 0, wanted.height * wanted.width
+        try:
+            for box, samples in self._synthesise(latents, wanted, bounds, file.quality, file.mode.channels):
+                yield box, Picture(samples=samples, alpha=None if alpha is None else alpha[_slices(box)])
+                done += box.height * box.width
+                if progress is not None:
+                    progress(done / pixels)
+        finally:
+            del latents
+            give_back(bounds.height * bounds.width)
 
     def read_symbols(self, strip: Strip, box: Box, index: int) -> tuple[Symbols, Symbols | None]:
         """The integers of one strip: symbols (1, m, h, w) and z_hat (1, hz, h', w'), the same on every machine."""

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from functools import cache
 
 LEAST_PIXELS = 2**18
-"""Of a picture after which it is worth while: it took a hundred milliseconds to code, and giving back takes five."""
+"""Of a padded picture from which on it is worth while: it took a hundred milliseconds, giving back takes five."""
 
 
 def give_back(pixels: int) -> None:
-    """After a picture of so many pixels: glibc keeps what is freed below something in use, hundreds of megabytes.
+    """After a picture of so many pixels, padding too: glibc keeps what is freed below something that is in use.
 
-    It would use them again, but a program that codes a large picture now and then would hold them all the time. Other
+    Hundreds of megabytes. It would use them again, but a program that codes a large picture now and then would hold them all the time. Other
     C libraries have no such call, and nothing happens.
     """
     if pixels >= LEAST_PIXELS:
