@@ -14,8 +14,8 @@ LEAST_PIXELS = 2**18
 def give_back(pixels: int) -> None:
     """After a picture of so many pixels, padding too: glibc keeps what is freed below something that is in use.
 
-    Hundreds of megabytes. It would use them again, but a program that codes a large picture now and then would hold them all the time. Other
-    C libraries have no such call, and nothing happens.
+    It would use them again, but a program that codes a large picture now and then would hold hundreds of megabytes all
+    the time. Other C libraries have no such call, and nothing happens.
     """
     if pixels >= LEAST_PIXELS:
         trim = _malloc_trim()
