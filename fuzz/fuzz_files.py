@@ -8,13 +8,9 @@ changed, and the file is assembled anew; in some of them the rules about the ord
 from __future__ import annotations
 
 import random
-import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "hostile"))
 
 from craft import ALPHA, EXIF, ICC, LATENTS, PROFILE, SIDE, SIGNATURE, XMP, Chunk, file
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from craft import varint
 from fuzz_files import Change, noise
 
 from narrows.onnx_check import OPERATORS
@@ -220,13 +221,13 @@ def _fields(data: bytes) -> list[tuple[int, int, int | bytes]] | None:
 def _assembled(fields: list[tuple[int, int, int | bytes]]) -> bytes:
     out = bytearray()
     for number, kind, value in fields:
-        out += _varint_bytes(number << 3 | kind)
+        out += varint(number << 3 | kind)
         if kind == 0:
-            out += _varint_bytes(value if isinstance(value, int) else len(value))
+            out += varint(value if isinstance(value, int) else len(value))
             continue
         content = _bytes(value)
         if kind == 2:
-            out += _varint_bytes(len(content))
+            out += varint(len(content))
         else:
             content = content[: {1: 8, 5: 4}[kind]].ljust({1: 8, 5: 4}[kind], b"\0")
         out += content
@@ -234,7 +235,7 @@ def _assembled(fields: list[tuple[int, int, int | bytes]]) -> bytes:
 
 
 def _bytes(value: int | bytes) -> bytes:
-    return value if isinstance(value, bytes) else _varint_bytes(value)
+    return value if isinstance(value, bytes) else varint(value)
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
@@ -247,11 +248,3 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         if byte < 128:
             return value, position
     return value, len(data) + 1
-
-
-def _varint_bytes(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*out, value))

@@ -27,7 +27,7 @@ from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("tests", "tests/hostile"))
 
 import fuzz_files
 import fuzz_profiles

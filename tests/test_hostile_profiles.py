@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from craft import varint
 from onnx import TensorProto, helper
 from onnx.numpy_helper import from_array
 from toy_profile import change_graph, change_manifest, change_tensors, read_manifest, write_manifest
@@ -207,14 +208,6 @@ def test_tables_that_expect_nothing_but_escapes(folder: Path) -> None:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Bytes that two readers of protobuf read differently
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*out, value))
 
 
 def part(number: int, content: bytes) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from odd_pictures import png, written
 from PIL import Image, ImageCms
 
 from narrows.container import Mode
@@ -28,23 +29,6 @@ ODD_FILES = Path(__file__).parents[2] / "shared" / "data" / "odd_files"
 
 def _noise(*shape: int) -> NDArray[np.uint8]:
     return np.random.default_rng(7).integers(0, 256, shape, dtype=np.uint8)
-
-
-def _file(image: Image.Image, kind: str, **options: Any) -> bytes:
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
-
-
-def _png(width: int, height: int, depth: int, colour: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG file with chunks that Pillow does not write."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    body = b"".join(
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 # Modes
@@ -100,19 +84,19 @@ def test_a_palette_becomes_its_colours() -> None:
 def test_a_transparent_palette_entry_becomes_alpha(transparency: int | bytes) -> None:
     image = Image.frombytes("P", (4, 1), bytes(range(4)))
     image.putpalette([*range(0, 60, 5)])
-    picture = read_picture(_file(image, "PNG", transparency=transparency), LIMITS)
+    picture = read_picture(written(image, "PNG", transparency=transparency), LIMITS)
     assert picture.alpha is not None
     assert picture.alpha[0].tolist() == ([255, 255, 255, 0] if transparency == 3 else [0, 128, 255, 7])
 
 
 def test_a_transparent_colour_becomes_alpha() -> None:
     grey = Image.frombytes("L", (3, 1), b"\1\2\3")
-    picture = read_picture(_file(grey, "PNG", transparency=2), LIMITS)
+    picture = read_picture(written(grey, "PNG", transparency=2), LIMITS)
     assert picture.mode is Mode.LA
     assert picture.alpha is not None
     assert picture.alpha[0].tolist() == [255, 0, 255]
     colour = Image.frombytes("RGB", (2, 1), b"\1\2\3\4\5\6")
-    picture = read_picture(_file(colour, "PNG", transparency=(4, 5, 6)), LIMITS)
+    picture = read_picture(written(colour, "PNG", transparency=(4, 5, 6)), LIMITS)
     assert picture.mode is Mode.RGBA
     assert picture.alpha is not None
     assert picture.alpha[0].tolist() == [255, 0]
@@ -127,7 +111,7 @@ def test_16_bits_are_rounded_not_cut() -> None:
 
 def test_a_16_bit_png_is_read_with_a_warning() -> None:
     rows = b"\0" + struct.pack(">6H", 0, 65535, 257, 514, 771, 1028)
-    data = _png(2, 1, 16, 2, rows, (b"tRNS", struct.pack(">3H", 514, 771, 1028)))
+    data = png(2, 1, 16, 2, rows, (b"tRNS", struct.pack(">3H", 514, 771, 1028)))
     with pytest.warns(ConversionWarning, match="more than 8 bits"):
         picture = read_picture(data, LIMITS)
     assert picture.samples.tolist()[0][0] == [0, 255, 1]
@@ -136,7 +120,7 @@ def test_a_16_bit_png_is_read_with_a_warning() -> None:
 
 
 def test_a_16_bit_grey_png_with_a_transparent_value() -> None:
-    data = _png(2, 1, 16, 0, b"\0" + struct.pack(">2H", 1000, 40000), (b"tRNS", struct.pack(">H", 1000)))
+    data = png(2, 1, 16, 0, b"\0" + struct.pack(">2H", 1000, 40000), (b"tRNS", struct.pack(">H", 1000)))
     with pytest.warns(ConversionWarning):
         picture = read_picture(data, LIMITS)
     assert picture.alpha is not None
@@ -174,7 +158,7 @@ def test_integers_beyond_16_bits_are_refused(value: int) -> None:
 
 def test_cmyk_goes_without_its_profile() -> None:
     fake = bytes(16) + b"CMYK" + bytes(200)
-    data = _file(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "JPEG", icc_profile=fake)
+    data = written(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "JPEG", icc_profile=fake)
     with pytest.warns(ConversionWarning, match="CMYK"):
         picture = read_picture(data, LIMITS)
     assert picture.icc is None
@@ -192,7 +176,7 @@ def test_lab_is_converted_by_colorimetry() -> None:
 
 def test_of_an_animation_the_first_frame_is_coded() -> None:
     frames = [Image.new("L", (3, 3), value) for value in (10, 200)]
-    data = _file(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    data = written(frames[0], "GIF", save_all=True, append_images=frames[1:])
     with pytest.warns(ConversionWarning, match="more than one"):
         picture = read_picture(data, LIMITS)
     assert set(picture.samples.ravel().tolist()) == {10}
@@ -245,7 +229,7 @@ def test_an_object_of_another_kind_is_refused() -> None:
 
 
 def test_a_path_bytes_and_a_file_read_alike(tmp_path: Path) -> None:
-    data = _file(Image.fromarray(_noise(6, 5, 3)), "PNG")
+    data = written(Image.fromarray(_noise(6, 5, 3)), "PNG")
     path = tmp_path / "a.png"
     path.write_bytes(data)
     expected = read_picture(data, LIMITS).samples
@@ -275,23 +259,23 @@ def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.8, 0.95])
 def test_a_picture_cut_short_is_never_silently_grey(kind: str, part: float) -> None:
-    data = _file(Image.fromarray(_noise(64, 64, 3)), kind)
+    data = written(Image.fromarray(_noise(64, 64, 3)), kind)
     with pytest.raises(PictureError):
         read_picture(data[: int(part * len(data))], LIMITS)
 
 
 def test_limits_hold_before_pixels_are_decoded(tmp_path: Path) -> None:
-    data = _png(60000, 60000, 8, 0, b"")
+    data = png(60000, 60000, 8, 0, b"")
     with pytest.raises(LimitError, match="60000 x 60000"):
         read_picture(data, LIMITS)
     with pytest.raises(LimitError, match="65535"):
-        read_picture(_png(70000, 1, 8, 0, bytes(70001)), LIMITS)
+        read_picture(png(70000, 1, 8, 0, bytes(70001)), LIMITS)
     with pytest.raises(LimitError):
         read_picture(Image.new("L", (11, 1)), Limits(max_pixels=10))
     with pytest.raises(LimitError):
         read_picture(np.zeros((11, 1), np.uint8), Limits(max_pixels=10))
     path = tmp_path / "a.bmp"
-    path.write_bytes(_file(Image.new("L", (40, 40)), "BMP"))
+    path.write_bytes(written(Image.new("L", (40, 40)), "BMP"))
     with pytest.raises(LimitError, match="bytes"):
         read_picture(path, Limits(max_bytes=100))
     with pytest.raises(LimitError, match="bytes"):
@@ -299,7 +283,7 @@ def test_limits_hold_before_pixels_are_decoded(tmp_path: Path) -> None:
 
 
 def test_pillows_own_size_check_does_not_stand_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = _file(Image.new("RGB", (40, 40)), "PNG")
+    data = written(Image.new("RGB", (40, 40)), "PNG")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(Image.DecompressionBombError):
         Image.open(io.BytesIO(data))
@@ -309,7 +293,7 @@ def test_pillows_own_size_check_does_not_stand_in_the_way(monkeypatch: pytest.Mo
 
 
 def test_threads_may_read_at_once() -> None:
-    data = _file(Image.fromarray(_noise(30, 30, 3)), "PNG")
+    data = written(Image.fromarray(_noise(30, 30, 3)), "PNG")
     failures: list[BaseException] = []
 
     def work() -> None:
@@ -351,13 +335,13 @@ def _exif_block() -> bytes:
 def test_metadata_is_kept_byte_for_byte(kind: str) -> None:
     exif = _exif_block()
     image = Image.fromarray(_noise(20, 30, 3))
-    written = _file(image, kind, icc_profile=ICC, exif=exif, **({} if kind == "PNG" else {"xmp": XMP}))
+    data = written(image, kind, icc_profile=ICC, exif=exif, **({} if kind == "PNG" else {"xmp": XMP}))
     if kind == "PNG":
         xmp_chunk = (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)
         rows = b"".join(b"\0" + bytes(90) for _ in range(20))
         iccp = (b"iCCP", b"icc\0\0" + zlib.compress(ICC))
-        written = _png(30, 20, 8, 2, rows, iccp, (b"eXIf", exif.removeprefix(b"Exif\0\0")), xmp_chunk)
-    picture = read_picture(written, LIMITS)
+        data = png(30, 20, 8, 2, rows, iccp, (b"eXIf", exif.removeprefix(b"Exif\0\0")), xmp_chunk)
+    picture = read_picture(data, LIMITS)
     assert picture.icc == ICC
     assert picture.exif is not None
     assert picture.exif.removeprefix(b"Exif\0\0") == exif.removeprefix(b"Exif\0\0")
@@ -369,7 +353,7 @@ def test_metadata_is_kept_byte_for_byte(kind: str) -> None:
 
 def test_metadata_after_the_pixels_of_a_png_is_found() -> None:
     exif = _exif_block().removeprefix(b"Exif\0\0")
-    data = bytearray(_png(1, 1, 8, 0, b"\0\0"))
+    data = bytearray(png(1, 1, 8, 0, b"\0\0"))
     chunk = b"eXIf" + exif
     data[-12:-12] = struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     assert read_picture(bytes(data), LIMITS).exif == b"Exif\0\0" + exif
@@ -378,7 +362,7 @@ def test_metadata_after_the_pixels_of_a_png_is_found() -> None:
 def test_exif_that_imagemagick_wrote_as_text() -> None:
     exif = _exif_block()
     text = f"\nexif\n{len(exif)}\n{exif.hex()}\n".encode()
-    data = _png(1, 1, 8, 0, b"\0\0", (b"tEXt", b"Raw profile type exif\0" + text))
+    data = png(1, 1, 8, 0, b"\0\0", (b"tEXt", b"Raw profile type exif\0" + text))
     assert read_picture(data, LIMITS).exif == exif
 
 
@@ -386,7 +370,7 @@ def test_of_a_tiff_the_words_about_the_photograph_are_kept() -> None:
     exif = Image.Exif()
     exif[0x010F] = "Camera"
     exif[0x8769] = {0x829A: 0.5}
-    picture = read_picture(_file(Image.new("L", (3, 2)), "TIFF", exif=exif.tobytes()), LIMITS)
+    picture = read_picture(written(Image.new("L", (3, 2)), "TIFF", exif=exif.tobytes()), LIMITS)
     assert picture.exif is not None
     kept = Image.Exif()
     kept.load(picture.exif)
@@ -396,11 +380,11 @@ def test_of_a_tiff_the_words_about_the_photograph_are_kept() -> None:
 
 
 def test_a_grey_picture_keeps_its_profile() -> None:
-    assert read_picture(_file(Image.new("L", (3, 2)), "PNG", icc_profile=ICC), LIMITS).icc == ICC
+    assert read_picture(written(Image.new("L", (3, 2)), "PNG", icc_profile=ICC), LIMITS).icc == ICC
 
 
 def test_metadata_over_the_limit_is_left_out_with_a_warning() -> None:
-    data = _file(Image.new("L", (3, 2)), "PNG", icc_profile=ICC)
+    data = written(Image.new("L", (3, 2)), "PNG", icc_profile=ICC)
     with pytest.warns(ConversionWarning, match="ICC"):
         assert read_picture(data, Limits(max_metadata=10)).icc is None
 

@@ -50,9 +50,6 @@ from narrows.tiles import Box, StepOrder, Tile, bands, padded, strips
 Progress: TypeAlias = Callable[[float], None]
 Region: TypeAlias = tuple[int, int, int, int]
 
-LEAST_COMPARED, REFINED = 6, 9
-"""The first effort that compares trials, and the one that refines."""
-
 
 class Codec:
     """Encodes and decodes with one profile. Reusable, and threads may share it.
@@ -231,7 +228,7 @@ class Codec:
     def _parts(self, work: _Work, index: int) -> Iterator[_Part]:
         """The strips as the analysis gives them; with the beginning of the next one where trials are compared."""
         analysed = self._analyse(work.picture.samples, index)
-        if work.effort < LEAST_COMPARED:
+        if work.effort < search.LEAST_COMPARED:
             yield from (_Part(index=index, box=box, y=y, z_hat=z_hat) for box, y, z_hat in analysed)
             return
         held: _Part | None = None
@@ -260,7 +257,7 @@ class Codec:
         two analyses is about what the synthesis lost. Only trials that are compared are decoded and get a cost.
         """
         dead_zone = 0.0 if work.effort == 0 else self.profile.manifest.dead_zone
-        if work.effort < LEAST_COMPARED:
+        if work.effort < search.LEAST_COMPARED:
             yield _Trial(latents=self._code(part, part.y, dead_zone)[1])
             return
         target, passes = part.y, search.FEEDBACK_PASSES.get(work.effort, 0)
@@ -269,7 +266,7 @@ class Codec:
             yield trial
             if number < passes:
                 target = y_hat + part.y - self._analysed_again(work, part, decoded)
-        if work.effort == REFINED:
+        if work.effort == search.REFINED:
             yield self._judged(work, part, *self._code(part, self._refined(work, part), 0.0))[0]
 
     def _code(self, part: _Part, y: Latents, dead_zone: float) -> tuple[Symbols, bytes]:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 FEEDBACK_PASSES = {6: 1, 7: 2, 8: 4}
 """How often an effort decodes a strip and corrects its latents by what the analysis says of the result."""
-
+LEAST_COMPARED = min(FEEDBACK_PASSES)
+"""From this effort on several codings of a strip are decoded and compared."""
+REFINED = 9
+"""The effort that refines the latents by their gradient."""
 
 ERROR_WORTH = 1.2
 """In lambdas: for so many bits the next higher quality buys a squared error, 1.0 to 1.4 on photographs. Trials that are

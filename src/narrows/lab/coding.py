@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,31 @@ class Quantiser:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Features:
+    """What the mean net and the scale net make of z_hat once, for all context steps; of one batch at its quality."""
+
+    mean: Tensor
+    scale: Tensor
+    quality: Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, network: Flagship, z_hat: Tensor, quality: Tensor) -> Features:
+        mean, scale = network.mean_net.features(z_hat), network.scale_net.features(z_hat)
+        return cls(mean=mean, scale=scale, quality=quality)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodedLatents:
+    """Latents as they are coded, (B, H/16, W/16, latent) all; `rounded` is symbols + means, y_hat without centroids."""
+
+    symbols: Tensor
+    rows: Tensor
+    rounded: Tensor
+    y_hat: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class HardCoded:
     """One batch: symbols, rows, y_hat (B, H/16, W/16, latent); z_hat (B, H/64, W/64, hyper)."""
 
@@ -49,15 +75,24 @@ def code(network: Flagship, picture: Tensor, quality: Tensor, quantiser: Quantis
     """Quantise a batch (B, H, W, C) in 0..1 as the exported graphs do."""
     y = network.analysis(picture, quality)
     z_hat = network.hyper_analysis(y).round().clamp(-HYPER_LIMIT, HYPER_LIMIT)
-    mean_features, scale_features = network.mean_net.features(z_hat), network.scale_net.features(z_hat)
-    symbols, rows, y_hat = torch.zeros_like(y), torch.zeros_like(y), torch.zeros_like(y)
+    coded = code_latents(network, y, Features.of(network, z_hat, quality), quantiser)
+    return HardCoded(symbols=coded.symbols, rows=coded.rows, z_hat=z_hat, y_hat=coded.y_hat)
+
+
+@torch.no_grad()
+def code_latents(
+    network: Flagship, y: Tensor, features: Features, quantise: Callable[[Tensor, Tensor], Tensor]
+) -> CodedLatents:
+    """Quantise y (B, H/16, W/16, latent) step by step, as the decoder will meet it: quantise(residual, row)."""
+    symbols, rows, rounded, y_hat = (torch.zeros_like(y) for _ in range(4))
     for step, mask in enumerate(network.masks(y.shape[1], y.shape[2])):
-        prediction = network.mean_net(step, mean_features, y_hat)
-        row = network.scale_net(step, scale_features, symbols, quality)
-        symbol = quantiser(y - prediction.mean, row)
+        prediction = network.mean_net(step, features.mean, y_hat)
+        row = network.scale_net(step, features.scale, symbols, features.quality)
+        symbol = quantise(y - prediction.mean, row)
         symbols, rows = symbols + symbol * mask, rows + row * mask
+        rounded = rounded + (symbol + prediction.mean) * mask
         y_hat = y_hat + prediction.value(symbol) * mask
-    return HardCoded(symbols=symbols, rows=rows, z_hat=z_hat, y_hat=y_hat)
+    return CodedLatents(symbols=symbols, rows=rows, rounded=rounded, y_hat=y_hat)
 
 
 @torch.no_grad()

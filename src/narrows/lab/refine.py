@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from narrows.entropy import LatentTables
+from narrows.lab.coding import CodedLatents, Features, code_latents
 from narrows.lab.export import load_network, tables_of
 from narrows.lab.network import LATENT_STRIDE, Flagship
 
@@ -95,16 +96,6 @@ class Refiner:
             return np.ascontiguousarray(refined.permute(0, 3, 1, 2).numpy())
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Pass:
-    """What quantising some targets gives, all (1, h, w, m); `rounded` is symbols + means, y_hat without centroids."""
-
-    symbols: Tensor
-    rows: Tensor
-    rounded: Tensor
-    y_hat: Tensor
-
-
 class _Strip:
     """One strip and all that does not change while it is refined; tensors are (1, h, w, channels)."""
 
@@ -114,9 +105,7 @@ class _Strip:
     ) -> None:  # fmt: skip
         self._network, self._tables, self._quality = network, tables, quality
         self._picture, self._size, self._lambda, self._halo = picture, size, lambda_rd, halo
-        with torch.no_grad():
-            self._mean_features = network.mean_net.features(z_hat)
-            self._scale_features = network.scale_net.features(z_hat)
+        self._features = Features.of(network, z_hat, quality)
         self._above, self._below = around
         rows, columns = (side // LATENT_STRIDE for side in picture.shape[1:3])
         rows -= self._above.shape[1] + self._below.shape[1]
@@ -143,21 +132,12 @@ class _Strip:
             progress((number + 1) / PASSES)
         return best
 
-    @torch.no_grad()
-    def _quantised(self, target: Tensor, curvature: float | None = None) -> _Pass:
-        """Targets to symbols, step by step, as the decoder will meet them; plainly rounded without a curvature."""
-        network = self._network
-        symbols, rows, rounded, y_hat = (torch.zeros_like(target) for _ in range(4))
-        for step, mask in enumerate(self._masks):
-            prediction = network.mean_net(step, self._mean_features, y_hat)
-            row = network.scale_net(step, self._scale_features, symbols, self._quality)
-            symbol = self._tables.cheapest(target - prediction.mean, row, curvature)
-            symbols, rows = symbols + symbol * mask, rows + row * mask
-            rounded = rounded + (symbol + prediction.mean) * mask
-            y_hat = y_hat + prediction.value(symbol) * mask
-        return _Pass(symbols=symbols, rows=rows, rounded=rounded, y_hat=y_hat)
+    def _quantised(self, target: Tensor, curvature: float | None = None) -> CodedLatents:
+        """The targets coded; plainly rounded without a curvature."""
+        choose = partial(self._tables.cheapest, curvature=curvature)
+        return code_latents(self._network, target, self._features, choose)
 
-    def _bits(self, found: _Pass) -> float:
+    def _bits(self, found: CodedLatents) -> float:
         return float(self._tables.bits(found.symbols, found.rows).sum())
 
     def _distortion(self, y_hat: Tensor) -> tuple[Tensor, float]:
@@ -184,7 +164,7 @@ class _Strip:
             total += float(error.detach()[(slice(None), *pixels)].sum())
         return gradient, total
 
-    def _curvature(self, found: _Pass, gradient: Tensor) -> float | None:
+    def _curvature(self, found: CodedLatents, gradient: Tensor) -> float | None:
         """Second derivative of the distortion for a latent, in bits per squared step; None if there is nothing to code.
 
         The mean over the latents that are coded, by Hutchinson's estimate v H v with random signs v: latents trained
@@ -199,7 +179,7 @@ class _Strip:
         estimate = float((2 * signs * (moved - gradient)).sum()) * 2 / count
         return estimate if estimate > 0 else None
 
-    def _context_gradient(self, found: _Pass) -> Tensor:
+    def _context_gradient(self, found: CodedLatents) -> Tensor:
         """The gradient, for y_hat, of the bits of the symbols that see it in their context: means and rows move."""
         network = self._network
         moving = found.y_hat.clone().requires_grad_(True)
@@ -209,8 +189,8 @@ class _Strip:
         y_hat, magnitudes = torch.zeros_like(moving), torch.zeros_like(moving)
         for step, mask in enumerate(self._masks):
             if step:
-                mean = network.mean_net(step, self._mean_features, y_hat).mean
-                row = network.scale_net(step, self._scale_features, magnitudes, self._quality)
+                mean = network.mean_net(step, self._features.mean, y_hat).mean
+                row = network.scale_net(step, self._features.scale, magnitudes, self._quality)
                 bits = bits + (network.residual_rate(found.y_hat - mean, row) * mask * coded).sum()
             y_hat, magnitudes = y_hat + moving * mask, magnitudes + symbols * mask
         if not bits.requires_grad:  # one step: nobody sees anything

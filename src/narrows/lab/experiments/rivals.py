@@ -16,7 +16,7 @@ from narrows.lab.experiments.kept import kept
 from narrows.lab.measure.arrays import picture_pixels
 from narrows.lab.measure.conventional import Conventional, Row, Rule, code_conventional
 from narrows.lab.measure.quality import Quality, measure
-from narrows.profile import Profile, find
+from narrows.shared import shared_codec
 
 NAMES: dict[Conventional, str] = {
     "jpeg": "JPEG 4:2:0", "jpeg444": "JPEG 4:4:4", "webp": "WebP", "avif": "AVIF", "narrows": "narrows", "png": "PNG",
@@ -92,7 +92,7 @@ def _rival(
     codec: Conventional, indices: Indices, pictures: Pictures, quality: int | None, rule: Rule, folder: Path
 ) -> Rival:
     name = f"{codec}-{rule}-{len(pictures)}" + ("" if quality is None else f"-{quality}")
-    key = crc(pictures) + (Profile.load(find("default")).digest.hex() if codec == "narrows" else "")
+    key = crc(pictures) + (shared_codec("default").profile.digest.hex() if codec == "narrows" else "")
 
     @cache
     def row() -> Row:
