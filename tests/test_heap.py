@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,24 @@ def test_freed_memory_goes_back() -> None:
     for block in blocks[:-1]:  # the last one, above them, pins them
         libc.free(block)
     held = resident_bytes()
-    heap.give_back(heap.LEAST_PIXELS - 1)
-    assert resident_bytes() > held - BLOCK * BLOCKS // 2, "small pictures do not pay for it"
-    heap.give_back(heap.LEAST_PIXELS)
+    heap.give_back()
     assert resident_bytes() < held - BLOCK * BLOCKS // 2
     libc.free(blocks[-1])
+
+
+def test_small_pictures_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heap, "_pixels", 0)
+    half = heap.PIXELS_BETWEEN // 2
+    assert [heap.is_due(half) for _ in range(4)] == [False, True, False, True]
+    assert heap.is_due(10 * half)
+    assert not heap.is_due(half), "what was given back is not counted again"
+
+
+def test_threads_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heap, "_pixels", 0)
+    share = heap.PIXELS_BETWEEN // 64
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(lambda _: heap.is_due(share), range(640))) == 10
 
 
 @pytest.mark.parametrize("library", [OSError(), object()])
@@ -48,7 +62,7 @@ def test_other_libraries_are_no_trouble(library: object, monkeypatch: pytest.Mon
     monkeypatch.setattr(ctypes, "CDLL", loaded)
     heap._malloc_trim.cache_clear()
     try:
-        heap.give_back(10**9)
+        heap.give_back()
         assert heap._malloc_trim() is None
     finally:
         heap._malloc_trim.cache_clear()

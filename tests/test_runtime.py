@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -154,3 +156,75 @@ def test_nothing_is_printed(colour_profile: Path, capfd: pytest.CaptureFixture[s
         with pytest.raises(ProfileError):
             networks.analysis(planes(), 8)
     assert capfd.readouterr() == ("", "")
+
+
+RELEASING = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from narrows import heap
+from narrows.profile import Profile, find
+from narrows.runtime import Networks
+
+
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+networks = Networks(Profile.load(find("default")), threads=1)
+networks.release_memory()
+before = resident_mib()
+for _ in range(2):
+    networks.analysis(np.zeros((1, 3, 768, 1024), np.uint8), 0)
+    networks.synthesis(np.zeros((1, 320, 48, 64), np.float32), 0)
+    print(resident_mib() - before)
+    networks.release_memory()
+    heap.give_back()
+    print(resident_mib() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_of_large_runs_is_released_when_asked() -> None:
+    done = subprocess.run([sys.executable, "-c", RELEASING], capture_output=True, text=True, check=True, timeout=120)
+    held, released, held_again, released_again = map(float, done.stdout.split())
+    assert held > 60, "the arena keeps what two runs needed, or this test says nothing"
+    assert released < held - 50
+    assert held_again < held + 30
+    assert released_again < held_again - 50
+
+
+OWN_ARENA = """
+import onnxruntime as ort
+
+memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"arena_extend_strategy": 1}))
+import narrows
+from PIL import Image
+
+print(narrows.decode(narrows.encode(Image.new("RGB", (40, 30), (200, 10, 10)))).getpixel((20, 20)))
+"""
+
+
+def test_a_program_that_has_an_arena_keeps_it() -> None:
+    done = subprocess.run([sys.executable, "-c", OWN_ARENA], capture_output=True, text=True, check=True, timeout=120)
+    red, green, blue = eval(done.stdout)
+    assert red > 150 and green < 60 and blue < 60
+    assert not done.stderr
+
+
+def test_a_profile_whose_small_pictures_fail_holds_its_memory(
+    colour_profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks = Networks(Profile.load(colour_profile), threads=1)
+
+    class Failing:
+        def run(self, *_: object) -> None:
+            raise RuntimeError("too small")
+
+    monkeypatch.setattr(networks, "_session", lambda name: Failing())
+    networks.release_memory()
+    with pytest.raises(ProfileError, match="too small"):
+        networks.synthesis(np.zeros((1, 48, 4, 4), np.float32), 0)

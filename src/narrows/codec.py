@@ -24,10 +24,9 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from narrows import container, search
+from narrows import container, heap, search
 from narrows.container import DIGEST_BYTES, STRIP_PIXELS, Container, Mode, Strip, strip_rows
 from narrows.errors import CorruptError, OptionError, ProfileError
-from narrows.heap import give_back
 from narrows.inputs import Source, named, read_source
 from narrows.limits import Limits
 from narrows.pixels import (
@@ -125,7 +124,7 @@ class Codec:
                 data = self._encode_at(work, index)
         work.report.finish()
         bounds = self._padded(work.picture.samples.shape[1], work.picture.samples.shape[0])
-        give_back(bounds.height * bounds.width)
+        self._give_back(bounds)
         return data
 
     def _check_width(self, width: int) -> None:
@@ -369,7 +368,7 @@ class Codec:
                     progress(done / pixels)
         finally:
             del latents
-            give_back(bounds.height * bounds.width)
+            self._give_back(bounds)
 
     def read_symbols(self, strip: Strip, box: Box, index: int) -> tuple[Symbols, Symbols | None]:
         """The integers of one strip: symbols (1, m, h, w) and z_hat (1, hz, h', w'), the same on every machine."""
@@ -414,6 +413,12 @@ class Codec:
         """A picture of this size with its edges repeated until the networks can take it whole."""
         stride = self.profile.manifest.hyper_stride
         return Box(top=0, bottom=padded(height, stride), left=0, right=padded(width, stride))
+
+    def _give_back(self, bounds: Box) -> None:
+        """Memory that was freed, if so many pixels have been coded since the last time that it is worth while."""
+        if heap.is_due(bounds.height * bounds.width):
+            self._networks.release_memory()
+            heap.give_back()
 
     def _check_decodable(self, file: Container) -> None:
         manifest = self.profile.manifest

@@ -1,4 +1,4 @@
-"""Memory that was freed goes back to the system."""
+"""Memory that was freed goes back to the system, now and then."""
 
 from __future__ import annotations
 
@@ -6,21 +6,36 @@ import ctypes
 import sys
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 
-LEAST_PIXELS = 2**18
-"""Of a padded picture from which on it is worth while: it took a hundred milliseconds, giving back takes five."""
+PIXELS_BETWEEN = 2**24
+"""Between two times that memory is given back. What goes must be asked for and cleared again by the next picture: after
+each of 0.4 megapixels that was a third of the time."""
+
+_lock = Lock()
+_pixels = 0
 
 
-def give_back(pixels: int) -> None:
-    """After a picture of so many pixels, padding too: glibc keeps what is freed below something that is in use.
+def is_due(pixels: int) -> bool:
+    """Count a picture of so many pixels, padding too; whether so many have been coded that memory should go back."""
+    global _pixels
+    with _lock:
+        _pixels += pixels
+        due = _pixels >= PIXELS_BETWEEN
+        if due:
+            _pixels = 0
+    return due
 
-    It would use them again, but a program that codes a large picture now and then would hold hundreds of megabytes all
+
+def give_back() -> None:
+    """Return what is free: glibc keeps what was freed below something that is in use.
+
+    It would use it again, but a program that codes a large picture now and then would hold hundreds of megabytes all
     the time. Other C libraries have no such call, and nothing happens.
     """
-    if pixels >= LEAST_PIXELS:
-        trim = _malloc_trim()
-        if trim is not None:
-            trim(0)
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
 
 
 @cache

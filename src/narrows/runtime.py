@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -101,12 +103,22 @@ class Networks:
         _check_shape("synthesis.onnx", picture, (1, manifest.input_channels, height, width))
         return picture
 
-    def _run(self, name: str, feeds: Mapping[str, NDArray[Any] | None]) -> list[NDArray[Any]]:
-        """Run one graph with those of `feeds` that it declares."""
+    def release_memory(self) -> None:
+        """Free what runs of any profile's graphs have used, at the end of a very small one."""
+        manifest = self._profile.manifest
+        side = manifest.hyper_stride // manifest.latent_stride
+        symbols = np.zeros((1, manifest.latent_channels, side, side), np.int32)
+        z_hat = np.zeros((1, manifest.hyper_channels, 1, 1), np.int32)
+        feeds: dict[str, NDArray[Any] | None] = {"symbols": symbols, "z_hat": z_hat, "quality": _index(0)}
+        with suppress(ProfileError):  # of a graph that only takes larger ones: the memory stays, and nothing is lost
+            self._run("dequantise.onnx", feeds, shrink=True)
+
+    def _run(self, name: str, feeds: Mapping[str, NDArray[Any] | None], *, shrink: bool = False) -> list[NDArray[Any]]:
+        """Run one graph with those of `feeds` that it declares; `shrink` the arena afterwards."""
         session = self._session(name)
         wanted = {key: np.ascontiguousarray(feeds[key]) for key in self._profile.graphs[name].inputs}
         try:
-            results: list[NDArray[Any]] = session.run(None, wanted)
+            results: list[NDArray[Any]] = session.run(None, wanted, _shrinking() if shrink else None)
         except Exception as error:  # onnxruntime's classes have no common base of their own
             raise self._error(name, f"cannot be run: {_first_line(error)}") from error
         outputs = self._profile.manifest.graph_outputs(name)
@@ -132,8 +144,10 @@ class Networks:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         # Pictures come in any shape, and a memory plan is kept for every shape that was ever seen.
         options.enable_mem_pattern = False
-        # An arena keeps the memory of the largest run, in each session, and saves no time: the system's does as well.
-        options.enable_cpu_mem_arena = False
+        # One arena for all sessions, without the weights, which would keep it from shrinking.
+        _register_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         # Threads wait actively between two operators of a run, and sleep as soon as it ends: the graphs take turns.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
@@ -146,6 +160,28 @@ class Networks:
 
     def _error(self, name: str, message: str) -> ProfileError:
         return ProfileError(message, source=str(self._profile.folder / name))
+
+
+@cache
+def _register_arena() -> None:
+    """Let the sessions share one arena: graphs run in turns, and one of its own for each would hold its largest run.
+
+    Without any, each large array is asked of the system anew, and cleared: a twentieth of the time of encoding.
+    """
+    import onnxruntime as ort
+
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    with suppress(Exception):  # the program has registered one already: it is shared as well
+        ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"arena_extend_strategy": 0}))
+
+
+@cache
+def _shrinking() -> Any:
+    import onnxruntime as ort
+
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def _index(quality: int) -> NDArray[np.int64]:

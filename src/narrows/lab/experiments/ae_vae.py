@@ -24,6 +24,7 @@ from narrows.lab.experiments.ae_vae_plans import (
     sizes_of,
     variational_model,
     vector_plans,
+    wide_plan,
 )
 from narrows.lab.experiments.ae_vae_report import ae_vae_report
 from narrows.lab.experiments.ae_vae_space import Gauge, floors, gauge, space
@@ -59,7 +60,8 @@ def run(setting: Setting) -> Report:
         for seed in (setting.seed_list(sizes.seeds) if latent == LATENT else (0,))
     ]
     betas = tuple(_model(plan, digits, setting, sizes) for plan in beta_plans(sizes))
-    rated = coded_model(rated_plan(sizes), data, setting)
+    wide = coded_model(wide_plan(sizes), data, setting)
+    rated = coded_model(rated_plan(wide, sizes), data, setting)
     ratios = tuple((wanted, coded_model(plan, data, setting)) for wanted, plan in ratio_plans(sizes))
     block, whole = linear_plans(data, digits, sizes)
     pca_map, pca_vector = coded_model(block, data, setting), coded_model(whole, digits, setting)
@@ -70,8 +72,8 @@ def run(setting: Setting) -> Report:
     spaces |= {(model.plan.name, model.seed): space(model, map_gauge, setting) for model in (*published, *maps, *own)}
     findings = Findings(
         setting=setting, sizes=sizes, data=data, digits=digits, published=published,
-        vectors=tuple((plain, bound) for plain, bound in vectors), betas=betas, maps=(maps[0], maps[1]), rated=rated,
-        own=(own[0], own[1], own[2]), ratios=ratios, pca_map=pca_map, pca_vector=pca_vector,
+        vectors=tuple((plain, bound) for plain, bound in vectors), betas=betas, maps=(maps[0], maps[1]), wide=wide,
+        rated=rated, own=(own[0], own[1], own[2]), ratios=ratios, pca_map=pca_map, pca_vector=pca_vector,
         rivals=_rivals(data, setting, sizes), digit_rivals=_digit_rivals(digits, setting, sizes),
         floors=floors(data.train.images, data.test.images, LATENT), spaces=spaces, map_gauge=map_gauge,
         digit_gauge=digit_gauge,

@@ -45,6 +45,7 @@ class Findings:
     vectors: tuple[tuple[Model, Model], ...]
     betas: tuple[Model, ...]
     maps: tuple[Model, Model]
+    wide: Model
     rated: Model
     own: tuple[Model, Model, Model]
     ratios: tuple[tuple[float, Model], ...]
@@ -61,7 +62,7 @@ class Findings:
         pairs = [model for pair in self.vectors for model in pair]
         ratios = [model for _, model in self.ratios]
         return (
-            *self.published, *self.maps, self.rated, *self.own, *ratios, self.pca_map, *pairs, *self.betas,
+            *self.published, *self.maps, self.wide, self.rated, *self.own, *ratios, self.pca_map, *pairs, *self.betas,
             self.pca_vector,
         )  # fmt: skip
 
@@ -78,7 +79,7 @@ class Findings:
 
     def map_groups(self) -> list[tuple[str, Sequence[Measured]]]:
         """Everything that made files of the photographs, by label; every network once."""
-        models = [self.own[1], self.own[2], self.own[0], self.rated, *self.maps, self.pca_map]
+        models = [self.own[1], self.own[2], self.own[0], self.rated, self.wide, *self.maps, self.pca_map]
         models += [model for model in self.published if model.seed == 0]
         return [
             *((one.plan.label, one.points) for one in models),

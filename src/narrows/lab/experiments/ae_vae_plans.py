@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -82,7 +83,7 @@ def sizes_of(setting: Setting) -> Sizes:
         )  # fmt: skip
     return Sizes(
         published_epochs=10, map_epochs=setting.epochs_of(50), own_epochs=setting.epochs_of(50),
-        ratio_epochs=setting.epochs_of(15), vector_epochs=setting.epochs_of(10), widths=(48, 96, 128),
+        ratio_epochs=setting.epochs_of(15), vector_epochs=setting.epochs_of(20), widths=(48, 96, 128),
         own_latent=OWN_LATENT, betas=(0.0, 0.25, 4.0), vectors=(LATENT, WIDE_LATENT), ratios=(4, 8, 16, 32, 64),
         bits=(2, 3, 4, 5, 6, 8), shares=SHARES, deltas=(1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12),
         lambdas=LAMBDAS, settings=(2, 5, 8, 10, 15, 20, 30, 40, 55, 75), coded=80, fitted=300, seeds=3,
@@ -146,11 +147,25 @@ def map_plans(sizes: Sizes) -> tuple[Plan, ...]:
     )  # fmt: skip
 
 
-def rated_plan(sizes: Sizes) -> Plan:
-    """The study's layers with a wide linear latent and the rate in the loss: how far they come at equal bytes."""
-    recipe = replace(_map_recipe(sizes.map_epochs), lambdas=sizes.lambdas)
-    build = partial(map_autoencoder, sizes.own_latent)
-    return replace(_coded_maps(sizes), name="study-rated", label="study's layers, rated", build=build, recipe=recipe)
+def wide_plan(sizes: Sizes) -> Plan:
+    """The study's layers with a wide linear latent."""
+    return replace(
+        _coded_maps(sizes), name="study-wide", label="study's layers, wide", recipe=_map_recipe(sizes.map_epochs),
+        build=partial(map_autoencoder, sizes.own_latent),
+    )  # fmt: skip
+
+
+def rated_plan(wide: Model, sizes: Sizes) -> Plan:
+    """The wide one trained on with the rate in the loss: how far the study's layers come at equal bytes.
+
+    From random weights the rate wins: every number is silent before the decoder has learned what any of them says.
+    """
+    if wide.trained is None:
+        raise OptionError(f"{wide.plan.label} was not trained")
+    return replace(
+        wide.plan, name="study-rate", label="study's layers, rated", build=partial(deepcopy, wide.trained.network),
+        recipe=replace(_map_recipe(sizes.map_epochs), lambdas=sizes.lambdas),
+    )  # fmt: skip
 
 
 def own_plans(data: Dataset, sizes: Sizes) -> tuple[Plan, ...]:
@@ -191,7 +206,7 @@ def ratio_plans(sizes: Sizes) -> tuple[tuple[float, Plan], ...]:
 
 def vector_plans(latent: int, sizes: Sizes) -> tuple[Plan, Plan]:
     """Digits as a vector of that many numbers, plain and variational: the same layers, recipe and seed."""
-    recipe = Recipe(epochs=sizes.vector_epochs, batch=128, rate=1e-3, schedule="cosine", precision="32-true")
+    recipe = Recipe(epochs=sizes.vector_epochs, batch=64, rate=1e-3, schedule="cosine", precision="32-true")
     plain = Plan(
         name=f"vector-ae-{latent}", label=f"AE, {latent} numbers", recipe=recipe, bits=sizes.bits, rule="sheet",
         build=partial(digit_autoencoder, latent, side=SIDE),

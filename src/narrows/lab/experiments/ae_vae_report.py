@@ -163,7 +163,7 @@ def _of(line: Measurement, where: str) -> Measurement:
 
 
 def _learned(findings: Findings) -> list[Losses]:
-    models = [*findings.maps, findings.rated, *findings.own, *findings.vector_pair()]
+    models = [*findings.maps, findings.wide, findings.rated, *findings.own, *findings.vector_pair()]
     return [losses(model) for model in models]
 
 
@@ -175,7 +175,7 @@ def _note(findings: Findings) -> str:
     sizes = findings.sizes
     return (
         f"Photographs: {findings.data.note}. Digits: {findings.digits.note}. The study's 200 faces of 256 x 256 are "
-        "not at hand. Planned for about an hour of two CPU cores: maps train in crops of 96 pixels, mirrored at "
+        "not at hand. Planned for about two hours of one CPU core: maps train in crops of 96 pixels, mirrored at "
         f"random, {sizes.map_epochs} epochs (ours {sizes.own_epochs}, the ratios {sizes.ratio_epochs}), vectors "
         f"{sizes.vector_epochs} epochs; Adam, cosine; --epochs multiplies them. One seed where the table shows one. "
         "Vectors see digits alone, in layers of ours: 16 numbers for a photograph are a smudge (as published, above), "
