@@ -14,6 +14,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import reference_decoder
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -36,7 +37,6 @@ def module(path: Path) -> ModuleType:
 
 
 make = module(FOLDER / "make.py")
-reference_decoder = module(HERE.parent / "docs" / "reference_decoder.py")
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_the_network_in_torch_reads_the_same(path: Path) -> None:
         z_hat = profile.side_tables.decode(strip.side, shape, int(profile.side_classes[file.quality]))
         z = torch.from_numpy(z_hat.astype(np.float32))[None].permute(0, 2, 3, 1)
         symbols = np.zeros((network.config.latent, height // 16, width // 16), np.int32)
-        pattern = np.tile(network.pattern.numpy(), (1, height // 32, width // 32))
+        pattern = np.tile(network.order.pattern.numpy(), (1, height // 32, width // 32))
         decoder = profile.latent_tables.decoder(strip.latents)
         for step in range(network.config.context_steps):
             seen = torch.from_numpy(symbols.astype(np.float32))[None].permute(0, 2, 3, 1)

@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from narrows.errors import OptionError  # noqa: E402
+from narrows.lab.coding import DeadZone, Features, Quantiser, code_latents  # noqa: E402
 from narrows.lab.grow import fill  # noqa: E402
 from narrows.lab.network import TINY, Flagship, NetworkConfig  # noqa: E402
 
@@ -44,6 +45,24 @@ def test_a_larger_network_computes_the_same_at_first() -> None:
 
 
 @torch.no_grad()
+def test_four_context_steps_begin_as_two() -> None:
+    small, large = network(TINY), Flagship(replace(TINY, context_steps=4)).eval()
+    for net in (small.mean_net, small.scale_net):
+        for name, parameter in net.named_parameters():
+            if ".step_out." in f".{name}":
+                torch.nn.init.normal_(parameter, std=0.3)  # else nobody looks at the context
+    fill(large, dict(small.named_parameters()), SOURCE)
+    y = 4 * torch.randn(1, 8, 12, TINY.latent)
+    z_hat, quality = torch.randn(1, 2, 3, TINY.hyper_latent).round(), torch.tensor([5])
+    quantiser = Quantiser(line=DeadZone(), first_coded=0)
+    two, four = (code_latents(net, y, Features.of(net, z_hat, quality), quantiser) for net in (small, large))
+    same = (large.order.pattern < 3).repeat(1, 4, 6).permute(1, 2, 0)
+    assert torch.equal(two.symbols[:, same], four.symbols[:, same])
+    assert torch.equal(two.rows[:, same], four.rows[:, same])
+    assert not torch.equal(two.rows, four.rows), "the last step sees what the one before it coded"
+
+
+@torch.no_grad()
 def test_centroids_start_as_nothing_and_can_learn() -> None:
     plain = replace(TINY, centroids=False)
     small, large = network(plain), Flagship(TINY).eval()
@@ -74,13 +93,13 @@ def test_a_grown_kernel_and_a_new_block_can_learn() -> None:
     ("config", "reason"),
     [
         (replace(TINY, latent=16), "is .* is needed"),
-        (replace(TINY, context_steps=4), "it has no mean_net.step_in.2"),
+        (replace(TINY, context_steps=4), "it has no mean_net.step_in.1"),
     ],
-    ids=["another latent", "more context steps"],
+    ids=["another latent", "more context steps than twice as many"],
 )
 def test_what_cannot_start_as_nothing_is_refused(config: NetworkConfig, reason: str) -> None:
     with pytest.raises(OptionError, match=reason) as caught:
-        fill(Flagship(config), stored(TINY), SOURCE)
+        fill(Flagship(config), stored(replace(TINY, context_steps=1)), SOURCE)
     assert "somewhere holds another network" in str(caught.value)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import reference_decoder
 from PIL import Image
 
 torch = pytest.importorskip("torch")
@@ -151,19 +149,9 @@ def test_the_command_line_and_the_reference_decoder_take_the_profile(
         assert run(arguments) == 0
     decoded = np.asarray(Image.open(tmp_path / "out.png")).astype(int)
     assert decoded.shape == (45, 67, 3)
-    pixels, symbols, _ = reference_decoder().decode((tmp_path / "f.nrws").read_bytes(), folder)
+    pixels, symbols, _ = reference_decoder.decode((tmp_path / "f.nrws").read_bytes(), folder)
     assert np.abs(pixels.astype(int) - decoded).max() <= 1
     assert symbols[0].any()
-
-
-def reference_decoder() -> ModuleType:
-    script = Path(__file__).parent.parent / "docs" / "reference_decoder.py"
-    spec = importlib.util.spec_from_file_location("reference_decoder_of_studies", script)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_clustered_profile_keeps_to_256_tables(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import reference_decoder
 from PIL import Image
 
 torch = pytest.importorskip("torch")
@@ -21,6 +23,7 @@ pytest.importorskip("onnx")
 
 from click.testing import CliRunner  # noqa: E402
 
+from narrows.codec import Codec  # noqa: E402
 from narrows.errors import OptionError  # noqa: E402
 from narrows.lab.checkpoint import SHARD_BYTES, _shards, read_tensors  # noqa: E402
 from narrows.lab.cli import export_command, train_command  # noqa: E402
@@ -63,12 +66,28 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def profile(run: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(run: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Of 1, 2 and 4 context steps; that of 4 has grown from that of 2."""
+    folder = tmp_path_factory.mktemp("steps")
+    made = {2: run}
+    for steps, start in ((1, None), (4, run)):
+        with pytest.warns(UserWarning, match="2 photographs"):
+            made[steps] = train(
+                replace(TINY, context_steps=steps), config(photos, folder / str(steps), 12), start=start, progress=False
+            )
+    return made
+
+
+def exported(run: Path, photos: Path, destination: Path) -> Path:
     network, _ = load_run(run)
     with pytest.warns(UserWarning, match="2 photographs"):
         training, held_out = load_photos(photos, least_side=64, progress=False)
-    destination = tmp_path_factory.mktemp("profiles") / "tiny"
     return export(network, training, held_out, destination, dead_zone=0.5, samples=8, record={}, progress=False)
+
+
+@pytest.fixture(scope="module")
+def profile(run: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(run, photos, tmp_path_factory.mktemp("profiles") / "tiny")
 
 
 def test_a_run_leaves_its_log_its_settings_and_a_checkpoint_without_pickle(run: Path) -> None:
@@ -159,7 +178,11 @@ def test_an_exported_profile_is_one_the_codec_accepts_and_small_enough(profile: 
     assert sum(p.stat().st_size for p in profile.iterdir()) < 2**20
 
 
-def test_the_graphs_give_the_networks_own_integers_and_pixels(profile: Path) -> None:
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_the_graphs_give_the_networks_own_integers_and_pixels(
+    steps: int, runs: dict[int, Path], photos: Path, tmp_path: Path
+) -> None:
+    profile = exported(runs[steps], photos, tmp_path / "profile")
     network, tables, networks = load_network(profile), tables_of(profile), Networks(Profile.load(profile), threads=1)
     rng = np.random.default_rng(3)
     picture = np.asarray(
@@ -187,6 +210,11 @@ def test_the_graphs_give_the_networks_own_integers_and_pixels(profile: Path) -> 
     with torch.no_grad():
         floats = network.synthesis(expected.y_hat, torch.tensor([quality])).clamp(0, 1).mul(255)[0].permute(2, 0, 1)
     assert np.abs(decoded[0].astype(float) - floats.numpy()).max() <= 0.51
+
+    codec = Codec(profile, threads=1)
+    file = codec.encode(Image.fromarray(picture), quality=100)
+    pixels, _, _ = reference_decoder.decode(file, profile)
+    assert np.abs(pixels.astype(int) - np.asarray(codec.decode(file)).astype(int)).max() <= 1
 
 
 def test_estimates_are_code_lengths_of_the_tables(profile: Path) -> None:

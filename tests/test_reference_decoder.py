@@ -1,7 +1,6 @@
 """docs/reference_decoder.py: its interpreter against ONNX Runtime, its parts against the package's."""
 
 import hashlib
-import importlib.util
 import io
 import json
 import subprocess
@@ -9,11 +8,11 @@ import sys
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import reference_decoder as reference
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,19 +26,6 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 SCRIPT = Path(__file__).parent.parent / "docs" / "reference_decoder.py"
 Array = NDArray[Any]
-
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference_decoder", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-reference = load()
 
 
 def test_it_needs_numpy_and_the_standard_library_only() -> None:

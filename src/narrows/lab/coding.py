@@ -84,19 +84,19 @@ def code_latents(
     network: Flagship, y: Tensor, features: Features, quantise: Callable[[Tensor, Tensor], Tensor]
 ) -> CodedLatents:
     """Quantise y (B, H/16, W/16, latent) step by step, as the decoder will meet it: quantise(residual, row)."""
+    order = network.order
     symbols, rows, rounded, y_hat = (torch.zeros_like(y) for _ in range(4))
-    for step, mask in enumerate(network.masks(y.shape[1], y.shape[2])):
+    for step in range(order.steps):
         prediction = network.mean_net(step, features.mean, y_hat)
         row = network.scale_net(step, features.scale, symbols, features.quality)
-        symbol = quantise(y - prediction.mean, row)
-        symbols, rows = symbols + symbol * mask, rows + row * mask
-        rounded = rounded + (symbol + prediction.mean) * mask
-        y_hat = y_hat + prediction.value(symbol) * mask
+        symbol = quantise(order.take(y, step) - prediction.mean, row)
+        symbols, rows = symbols + order.spread(symbol, step), rows + order.spread(row, step)
+        rounded = rounded + order.spread(symbol + prediction.mean, step)
+        y_hat = y_hat + order.spread(prediction.value(symbol), step)
     return CodedLatents(symbols=symbols, rows=rows, rounded=rounded, y_hat=y_hat)
 
 
 @torch.no_grad()
 def rows_of_step(network: Flagship, step: int, z_hat: Tensor, symbols: Tensor, quality: Tensor) -> Tensor:
-    """Rows (B, H/16, W/16, latent) of one context step as a decoder asks for them."""
-    rows: Tensor = network.scale_net(step, network.scale_net.features(z_hat), symbols, quality)
-    return rows
+    """Rows (B, H/16, W/16, latent) of one context step as a decoder asks for them, zero where other steps code."""
+    return network.order.spread(network.scale_net(step, network.scale_net.features(z_hat), symbols, quality), step)

@@ -138,7 +138,7 @@ def _graphs(network: Flagship, tables: Tables) -> tuple[WeightStore, dict[str, G
     }
     for step in range(network.config.context_steps):
         graphs[f"scales.{step}.onnx"] = scales_graph(network, store, step)
-    store.add("context.steps", network.pattern.numpy().astype(np.uint8))
+    store.add("context.steps", network.order.pattern.numpy().astype(np.uint8))
     store.add("tables.y.radius", tables.radius)
     store.add("tables.y.frequencies", np.concatenate(tables.frequencies))
     store.add("tables.z.frequencies", tables.side)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from narrows.entropy import ESCAPE_LIMIT
 from narrows.lab.coding import LARGEST_SHIFT, DeadZone
+from narrows.lab.context import PHASES
 from narrows.lab.integer import LARGEST, SUM_UNIT, WEIGHT_UNIT, IntegerDepthwise, IntegerLinear
 from narrows.lab.network import (
     CONTEXT_SYMBOL_LIMIT,
@@ -62,6 +63,7 @@ class Graph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._widened: dict[str, str] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def input(self, name: str, dtype: int, shape: Sequence[int | str]) -> str:
         self._inputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
@@ -80,11 +82,13 @@ class Graph:
         return self.op("Cast", value, to=dtype)
 
     def constant(self, value: Array | float) -> str:
-        """A small constant kept in the graph itself; numbers are float32 scalars."""
+        """A small constant kept in the graph itself, once; numbers are float32 scalars."""
         array = np.asarray(value, np.float32) if isinstance(value, (int, float)) else value
-        name = f"c{len(self._initializers)}"
-        self._initializers[name] = onnx.numpy_helper.from_array(array, name)
-        return name
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = name = f"c{len(self._initializers)}"
+            self._initializers[name] = onnx.numpy_helper.from_array(array, name)
+        return self._constants[key]
 
     def weight(self, name: str, array: Array, shape: Sequence[int] | None = None) -> str:
         """A stored tensor, seen in another shape of as many values if `shape` is given, widened to float32."""
@@ -239,10 +243,13 @@ def synthesis_graph(network: Flagship, store: WeightStore) -> Graph:
 
 
 class _Context:
-    """The two context nets of one graph and the masks of the steps."""
+    """The two context nets of one graph, in the parts that a step codes (context.py): (1, 4 k, H/2, W/2), phases first.
+
+    A layer that a step needs at one group of channels a phase is a convolution of four groups over cells.
+    """
 
     def __init__(self, g: Graph, network: Flagship) -> None:
-        self.g, self.network = g, network
+        self.g, self.network, self.order = g, network, network.order
 
     def mean_features(self, z_hat: str) -> str:
         g, net = self.g, self.network.mean_net
@@ -250,16 +257,26 @@ class _Context:
         h = g.block(h, "mean_net.block", net.block)
         return g.leaky(g.shuffle(g.linear(h, "mean_net.up", net.up), 2))
 
-    def mean(self, step: int, features: str, y_hat: str | None) -> tuple[str, str | None]:
-        """The mean of one step, and its centroids where the network has them (network.Prediction)."""
+    def mean(self, step: int, features: str, y_hat: Sequence[str]) -> tuple[str, str | None]:
+        """The mean of one step's part, and its centroids where the network has them (network.Prediction).
+
+        `y_hat` are the parts of all steps before.
+        """
         g, net = self.g, self.network.mean_net
-        x = features if y_hat is None else g.op("Concat", features, y_hat, axis=1)
-        h = g.leaky(g.linear(x, f"mean_net.step_in.{step}", _as(nn.Linear, net.step_in[step])))
-        h = g.block(h, f"mean_net.step_block.{step}", _as(Block, net.step_block[step]))
-        mean = g.linear(h, f"mean_net.step_out.{step}", _as(nn.Linear, net.step_out[step]))
+        layer = _as(nn.Linear, net.step_in[step])
+        name = f"mean_net.step_in.{step}"
+        weight = g.weight(f"{name}.weight", _half(layer.weight), (*layer.weight.shape, 1, 1))
+        x = self._seeing(features, y_hat, weight, len(layer.weight), g.weight(f"{name}.bias", _single(layer.bias)))
+        h = g.block(g.leaky(x), f"mean_net.step_block.{step}", _as(Block, net.step_block[step]))
+        mean = self._head(h, f"mean_net.step_out.{step}", net.step_out[step], step)
         if not len(net.step_centroid):
             return mean, None
-        return mean, g.linear(h, f"mean_net.step_centroid.{step}", _as(nn.Linear, net.step_centroid[step]))
+        return mean, self._head(h, f"mean_net.step_centroid.{step}", net.step_centroid[step], step)
+
+    def _head(self, h: str, name: str, module: nn.Module, step: int) -> str:
+        layer = _as(nn.Linear, module)
+        weight = self.g.weight(f"{name}.weight", _half(layer.weight), (*layer.weight.shape, 1, 1))
+        return self._linear(h, weight, self.g.weight(f"{name}.bias", _single(layer.bias)), step)
 
     def value(self, symbol: str, mean: str, centroid: str | None) -> str:
         """y_hat of symbols."""
@@ -272,34 +289,83 @@ class _Context:
         h = g.requantise(g.shuffle(g.integer_conv(z_hat, "scale_net.into", net.into), 2))
         return g.requantise(g.shuffle(g.integer_conv(h, "scale_net.up", net.up), 2))
 
-    def rows(self, step: int, features: str, symbols: str | None, quality: str) -> str:
-        """Rows as whole numbers in float32; symbols as float32."""
+    def rows(self, step: int, features: str, symbols: Sequence[str], quality: str) -> str:
+        """Rows of one step's part as whole numbers in float32; `symbols` are those of all steps before, as float32."""
         g, net = self.g, self.network.scale_net
-        x = features
-        if symbols is not None:
-            # Symbols count in halves (network.py), activations in sixteenths: a factor of eight.
-            seen = g.op("Mul", g.op("Min", g.op("Abs", symbols), g.constant(CONTEXT_SYMBOL_LIMIT)), g.constant(8))
-            x = g.op("Concat", features, seen, axis=1)
-        h = g.requantise(g.integer_conv(x, f"scale_net.step_in.{step}", _as(IntegerLinear, net.step_in[step])))
+        # Symbols count in halves (network.py), activations in sixteenths: a factor of eight.
+        seen = [
+            g.op("Mul", g.op("Min", g.op("Abs", part), g.constant(CONTEXT_SYMBOL_LIMIT)), g.constant(8))
+            for part in symbols
+        ]
+        layer = _as(IntegerLinear, net.step_in[step])
+        first = integer_weight(layer)
+        weight = g.weight(f"scale_net.step_in.{step}.weight", first, (*first.shape, 1, 1))
+        bias = g.weight(f"scale_net.step_in.{step}.bias", integer_bias(layer))
+        h = g.requantise(self._seeing(features, seen, weight, len(first), bias))
         h = g.requantise(
             g.integer_conv(h, f"scale_net.step_depthwise.{step}", _as(IntegerDepthwise, net.step_depthwise[step]))
         )
         h = g.requantise(g.integer_conv(h, f"scale_net.step_mid.{step}", _as(IntegerLinear, net.step_mid[step])))
-        total = g.integer_conv(h, f"scale_net.step_out.{step}", _as(IntegerLinear, net.step_out[step]))
-        total = g.op("Add", total, g.of_quality("scale_net.row_bias", row_bias(self.network), quality))
+        last = integer_weight(_as(IntegerLinear, net.step_out[step]))
+        total = self._linear(h, g.weight(f"scale_net.step_out.{step}.weight", last, (*last.shape, 1, 1)), None, step)
+        bias = g.of_quality("scale_net.row_bias", row_bias(self.network), quality)
+        total = g.op("Add", total, g.op("Gather", bias, self._chosen(step), axis=1))
         return g.clip(g.floor_divide(total, SUM_UNIT // ROWS_PER_UNIT), 0, ROWS - 1)
 
-    def masks(self, like: str) -> list[str]:
-        """One (1, m, H, W) mask of 0 and 1 a step; H and W are even."""
-        g, config = self.g, self.network.config
-        cells = g.op("Div", g.op("Shape", like, start=2, end=4), g.constant(np.array([2, 2], np.int64)))
-        repeats = g.op("Concat", g.constant(np.array([1, 1], np.int64)), cells, axis=0)
-        pattern = self.network.pattern.cpu().numpy()
-        masks = []
-        for step in range(config.context_steps):
-            cell = (pattern == step)[None].astype(np.float32)
-            masks.append(g.op("Tile", g.constant(cell), repeats))
-        return masks
+    def take(self, cells: str, step: int) -> str:
+        """The step's part of a tensor in cells (1, 4 m, H/2, W/2)."""
+        phase = np.arange(PHASES)[:, None] * self.order.channels
+        return self.g.op("Gather", cells, self.g.constant((phase + self.order.chosen[step].numpy()).ravel()), axis=1)
+
+    def joined(self, parts: Sequence[str]) -> str:
+        """The parts of all steps as one tensor (1, m, H, W)."""
+        chosen = self.order.chosen.numpy()
+        place = np.empty((PHASES, self.order.channels), np.int64)
+        for phase in range(PHASES):
+            place[phase, chosen[:, phase]] = np.arange(chosen.size).reshape(chosen.shape)[:, phase]
+        stacked = parts[0] if len(parts) == 1 else self.g.op("Concat", *parts, axis=1)
+        return self.g.shuffle(self.g.op("Gather", stacked, self.g.constant(place.ravel()), axis=1), 2)
+
+    def alone(self, part: str, step: int) -> str:
+        """One part at its places in (1, m, H, W); anything elsewhere."""
+        chosen = self.order.chosen[step].numpy()
+        place = np.zeros((PHASES, self.order.channels), np.int64)
+        for phase in range(PHASES):
+            place[phase, chosen[phase]] = np.arange(chosen.size).reshape(chosen.shape)[phase]
+        return self.g.shuffle(self.g.op("Gather", part, self.g.constant(place.ravel()), axis=1), 2)
+
+    def _chosen(self, step: int) -> str:
+        return self.g.constant(self.order.chosen[step].numpy().ravel())
+
+    def _linear(self, x: str, weight: str, bias: str | None, step: int) -> str:
+        """A layer of m outputs, each at the phase alone where the step codes it; weight (m, inputs, 1, 1)."""
+        g = self.g
+        inputs = [g.unshuffle(x, 2), g.op("Gather", weight, self._chosen(step), axis=0)]
+        inputs += [] if bias is None else [g.op("Gather", bias, self._chosen(step), axis=0)]
+        return g.op("Conv", *inputs, group=PHASES)
+
+    def _seeing(self, features: str, parts: Sequence[str], weight: str, outputs: int, bias: str) -> str:
+        """A layer of the features and of y_hat or symbols so far; weight (outputs, features + m, 1, 1).
+
+        What is not known yet is zero, so nothing is computed for it.
+        """
+        g, order = self.g, self.order
+        if not parts:
+            return g.op("Conv", features, weight, bias)
+        count = outputs  # as many features as outputs, in both nets
+        own = g.op("Gather", weight, g.constant(np.arange(count)), axis=1)
+        x = g.op("Conv", features, own, bias)
+        total = None
+        for earlier, part in enumerate(parts):
+            chosen = order.chosen[earlier].numpy()
+            columns = g.op("Gather", weight, g.constant(count + chosen.ravel()), axis=1)
+            split = g.op("Reshape", columns, g.constant(np.array([outputs, PHASES, -1], np.int64)))
+            grouped = g.op("Transpose", split, perm=[1, 0, 2])
+            shape = np.array([PHASES * outputs, chosen.shape[1], 1, 1], np.int64)
+            product = g.op("Conv", part, g.op("Reshape", grouped, g.constant(shape)), group=PHASES)
+            total = product if total is None else g.op("Add", total, product)
+        assert total is not None
+        return g.op("Add", x, g.shuffle(total, 2))
 
 
 def _as(kind: type[_Module], module: object) -> _Module:
@@ -326,10 +392,11 @@ def _symbols_input(g: Graph, network: Flagship) -> str:
 def scales_graph(network: Flagship, store: WeightStore, step: int) -> Graph:
     g = Graph(f"scales.{step}", store)
     z_hat = _hyper_input(g, network)
-    symbols = _symbols_input(g, network) if step else None
+    cells = g.unshuffle(_symbols_input(g, network), 2) if step else ""
     quality = g.input("quality", TensorProto.INT64, [1])
     context = _Context(g, network)
-    rows = context.rows(step, context.scale_features(z_hat), symbols, quality)
+    parts = [context.take(cells, earlier) for earlier in range(step)]
+    rows = context.alone(context.rows(step, context.scale_features(z_hat), parts, quality), step)
     g.output(
         g.cast(rows, TensorProto.UINT8), "rows", TensorProto.UINT8, [1, network.config.latent, "rows_", "columns_"]
     )
@@ -339,14 +406,16 @@ def scales_graph(network: Flagship, store: WeightStore, step: int) -> Graph:
 def quantise_graph(network: Flagship, store: WeightStore, line: DeadZone, first_coded: int) -> Graph:
     """`line` moves the thresholds with the dead zone, rows before `first_coded` are skipped (coding.Quantiser)."""
     g = Graph("quantise", store)
-    y = g.input("y", TensorProto.FLOAT, [1, network.config.latent, "rows", "columns"])
+    cells = g.unshuffle(g.input("y", TensorProto.FLOAT, [1, network.config.latent, "rows", "columns"]), 2)
     z_hat = _hyper_input(g, network)
     quality = g.input("quality", TensorProto.INT64, [1])
     dead_zone = g.input("dead_zone", TensorProto.FLOAT, [1])
     context = _Context(g, network)
     mean_features, scale_features = context.mean_features(z_hat), context.scale_features(z_hat)
-    symbols = rows = y_hat = None
-    for step, mask in enumerate(context.masks(y)):
+    symbols: list[str] = []
+    rows: list[str] = []
+    y_hat: list[str] = []
+    for step in range(network.config.context_steps):
         mean, centroid = context.mean(step, mean_features, y_hat)
         row = context.rows(step, scale_features, symbols, quality)
         shift = g.op("Mul", g.op("Sub", g.constant(line.last_row), row), g.constant(line.slope))
@@ -354,40 +423,34 @@ def quantise_graph(network: Flagship, store: WeightStore, line: DeadZone, first_
         # Far below zero in a skipped row, so that no residual reaches a level there; far above one elsewhere.
         ceiling = g.op("Mul", g.op("Sub", row, g.constant(first_coded - 0.5)), g.constant(1e9))
         offset = g.op("Min", g.op("Sub", g.constant(0.5), shift), ceiling)
-        residual = g.op("Sub", y, mean)
+        residual = g.op("Sub", context.take(cells, step), mean)
         level = g.clip(g.op("Floor", g.op("Add", g.op("Abs", residual), offset)), 0, ESCAPE_LIMIT)
         symbol = g.op("Mul", g.op("Sign", residual), level)
-        symbols = _accumulated(g, symbols, g.op("Mul", symbol, mask))
-        rows = _accumulated(g, rows, g.op("Mul", row, mask))
+        symbols.append(symbol)
+        rows.append(row)
         if step + 1 < network.config.context_steps:
-            y_hat = _accumulated(g, y_hat, g.op("Mul", context.value(symbol, mean, centroid), mask))
-    assert symbols is not None and rows is not None
+            y_hat.append(context.value(symbol, mean, centroid))
     shape: list[int | str] = [1, network.config.latent, "rows", "columns"]
-    g.output(g.cast(symbols, TensorProto.INT32), "symbols", TensorProto.INT32, shape)
-    g.output(g.cast(rows, TensorProto.UINT8), "rows", TensorProto.UINT8, shape)
+    g.output(g.cast(context.joined(symbols), TensorProto.INT32), "symbols", TensorProto.INT32, shape)
+    g.output(g.cast(context.joined(rows), TensorProto.UINT8), "rows", TensorProto.UINT8, shape)
     return g
 
 
 def dequantise_graph(network: Flagship, store: WeightStore) -> Graph:
     g = Graph("dequantise", store)
-    symbols = _symbols_input(g, network)
+    cells = g.unshuffle(_symbols_input(g, network), 2)
     z_hat = _hyper_input(g, network)
     quality = g.input("quality", TensorProto.INT64, [1])
     context = _Context(g, network)
     features = context.mean_features(z_hat)
-    y_hat = None
-    for step, mask in enumerate(context.masks(symbols)):
+    y_hat: list[str] = []
+    for step in range(network.config.context_steps):
         mean, centroid = context.mean(step, features, y_hat)
-        y_hat = _accumulated(g, y_hat, g.op("Mul", context.value(symbols, mean, centroid), mask))
-    assert y_hat is not None
+        y_hat.append(context.value(context.take(cells, step), mean, centroid))
     # `quality` is part of the contract; this network's mean net does not need it.
     del quality
-    g.output(y_hat, "y_hat", TensorProto.FLOAT, [1, network.config.latent, "rows", "columns"])
+    g.output(context.joined(y_hat), "y_hat", TensorProto.FLOAT, [1, network.config.latent, "rows", "columns"])
     return g
-
-
-def _accumulated(g: Graph, so_far: str | None, value: str) -> str:
-    return value if so_far is None else g.op("Add", so_far, value)
 
 
 def prove_exact(network: Flagship) -> int:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.errors import OptionError
+from narrows.lab.context import ContextOrder
 from narrows.lab.integer import (
     ACTIVATION_UNIT,
     SUM_UNIT,
@@ -31,6 +32,7 @@ from narrows.lab.integer import (
     IntegerLinear,
     bounded,
     integer_activation,
+    quantised_weight,
     straight_through,
 )
 from narrows.lab.rate import LOG2_SCALE_STEP, LOWEST_LOG2_SCALE, ROWS, SKIPPED_ROWS, ResidualRate, SideRate
@@ -284,8 +286,9 @@ class HyperAnalysis(nn.Module):
 class MeanNet(nn.Module):
     """Predicts y from z_hat and, step by step, from y_hat so far. Float: it never decides how bits are read."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, order: ContextOrder) -> None:
         super().__init__()
+        self.order = order
         width = config.mean_width
         self.into = nn.Linear(config.hyper_latent, 4 * width)
         self.block = Block(width)
@@ -305,14 +308,19 @@ class MeanNet(nn.Module):
         return F.leaky_relu(shuffle(self.up(self.block(h)), 2), SLOPE)
 
     def forward(self, step: int, features: Tensor, y_hat: Tensor) -> Prediction:
+        """The step's part of y; y_hat (B, H, W, latent) is zero where it is not known yet."""
         x = torch.cat([features, y_hat.to(features.dtype)], -1) if step else features
         h = self.step_block[step](F.leaky_relu(self.step_in[step](x), SLOPE))
-        centroid = self.step_centroid[step](h).float() if len(self.step_centroid) else None
-        return Prediction(self.step_out[step](h).float(), centroid)
+        centroid = self._head(self.step_centroid[step], h, step) if len(self.step_centroid) else None
+        return Prediction(self._head(self.step_out[step], h, step), centroid)
+
+    def _head(self, layer: nn.Module, h: Tensor, step: int) -> Tensor:
+        assert isinstance(layer, nn.Linear)
+        return self.order.linear(h, layer.weight, layer.bias, step).float()
 
 
 class Prediction(NamedTuple):
-    """What the mean net knows of y at the positions of one step, in steps of the quantiser.
+    """What the mean net knows of the part of y that one step codes, in steps of the quantiser.
 
     `centroid` is how much larger than |symbol| the magnitude of y - mean is expected to be, where a symbol is not zero:
     values are densest near zero, so it is mostly below zero, and the more so the less likely the symbol was.
@@ -330,8 +338,9 @@ class Prediction(NamedTuple):
 class ScaleNet(nn.Module):
     """Rows of tables from z_hat and, step by step, from the symbols so far. Integers only (integer.py)."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, order: ContextOrder) -> None:
         super().__init__()
+        self.order = order
         width = config.scale_width
         self.into = IntegerLinear(config.hyper_latent, 4 * width)
         self.up = IntegerLinear(width, 4 * width)
@@ -355,7 +364,10 @@ class ScaleNet(nn.Module):
         return straight_through(table, (table.detach() * SUM_UNIT).round() / SUM_UNIT)
 
     def forward(self, step: int, features: Tensor, symbols: Tensor, quality: Tensor) -> Tensor:
-        """Rows 0..63, whole numbers forwards, with a gradient to the continuous row."""
+        """Rows 0..63 of the step's part, whole numbers forwards, with a gradient to the continuous row.
+
+        symbols (B, H, W, latent) are zero where they are not known yet.
+        """
         x = features
         if step:
             magnitude = symbols.abs().clamp(max=CONTEXT_SYMBOL_LIMIT) / 2
@@ -363,26 +375,11 @@ class ScaleNet(nn.Module):
         h = integer_activation(self.step_in[step](x))
         h = integer_activation(self.step_depthwise[step](h))
         h = integer_activation(self.step_mid[step](h))
-        total = self.step_out[step](h).float() + self.row_bias_table()[quality][:, None, None, :]
+        weight = quantised_weight(self.step_out[step].weight)  # type: ignore[arg-type]
+        bias = self.row_bias_table()[quality][:, self.order.chosen[step]]
+        total = self.order.linear(h, weight, None, step).float() + bias[:, None, None]
         row = bounded(total * ROWS_PER_UNIT, 0, ROWS - 1)
         return straight_through(row, torch.floor(row.detach()))
-
-
-def context_pattern(latent: int, steps: int) -> Tensor:
-    """(latent, 2, 2): the step that codes channel c at each parity of row and column.
-
-    Every step sees every position: channel groups take the phases of a 2x2 cell in turns (arXiv:2103.15306 for two
-    steps, the quadtree order of arXiv:2302.14402 for four).
-    """
-    group = torch.arange(latent)[:, None, None]
-    phase = torch.tensor([[0, 1], [2, 3]])[None]
-    if steps == 1:
-        return torch.zeros(latent, 2, 2, dtype=torch.long)
-    if steps == 2:
-        return (torch.tensor([[0, 1], [1, 0]])[None] + group) % 2
-    if steps == 4:
-        return (phase + group) % 4
-    raise ValueError(f"context steps must be 1, 2 or 4, not {steps}")
 
 
 class Coded(NamedTuple):
@@ -401,20 +398,14 @@ class Flagship(nn.Module):
         self.config = config
         self.analysis = Analysis(config)
         self.hyper_analysis = HyperAnalysis(config)
-        self.mean_net = MeanNet(config)
-        self.scale_net = ScaleNet(config)
+        self.order = ContextOrder(config.latent, config.context_steps)
+        self.mean_net = MeanNet(config, self.order)
+        self.scale_net = ScaleNet(config, self.order)
         self.synthesis = Synthesis(config)
         self.residual_rate = ResidualRate()
         self.side_rate = SideRate(config.quality_classes, config.hyper_latent)
-        self.register_buffer("pattern", context_pattern(config.latent, config.context_steps), persistent=False)
         self.register_buffer("class_of_quality", config.class_of_quality(), persistent=False)
-        self.pattern: Tensor
         self.class_of_quality: Tensor
-
-    def masks(self, height: int, width: int) -> list[Tensor]:
-        """One (1, height, width, latent) mask of 0 and 1 a context step."""
-        tiled = self.pattern.repeat(1, (height + 1) // 2, (width + 1) // 2)[:, :height, :width].permute(1, 2, 0)
-        return [(tiled == step).float()[None] for step in range(self.config.context_steps)]
 
     def forward(self, picture: Tensor, quality: Tensor) -> Coded:
         """Picture (B, H, W, channels) in 0..1, H and W multiples of 64; quality (B,).
@@ -431,17 +422,17 @@ class Flagship(nn.Module):
         mean_features, scale_features = self.mean_net.features(z_hat), self.scale_net.features(z_hat)
         y_hat, symbols = torch.zeros_like(y), torch.zeros_like(y)
         latent_bits = torch.zeros_like(side_bits)
-        for step, mask in enumerate(self.masks(y.shape[1], y.shape[2])):
+        for step in range(self.config.context_steps):
             prediction = self.mean_net(step, mean_features, y_hat)
             row = self.scale_net(step, scale_features, symbols, quality)
-            residual = y - prediction.mean
+            residual = self.order.take(y, step) - prediction.mean
             coded = row.detach() >= SKIPPED_ROWS
             symbol = straight_through(residual, residual.detach().round() * coded)
-            rated = residual + torch.rand_like(y) - 0.5 if self.training else symbol
-            bits = self.residual_rate(rated, row) * mask
-            latent_bits = latent_bits + (bits if self.training else bits * coded).sum((1, 2, 3))
-            y_hat = y_hat + prediction.value(symbol) * mask
-            symbols = symbols + symbol * mask
+            rated = residual + torch.rand_like(residual) - 0.5 if self.training else symbol
+            bits = self.residual_rate(rated, row)
+            latent_bits = latent_bits + (bits if self.training else bits * coded).sum((1, 2, 3, 4))
+            y_hat = y_hat + self.order.spread(prediction.value(symbol), step)
+            symbols = symbols + self.order.spread(symbol, step)
         return Coded(self.synthesis(y_hat, quality), latent_bits, side_bits)
 
     @torch.no_grad()

@@ -109,7 +109,6 @@ class _Strip:
         self._above, self._below = around
         rows, columns = (side // LATENT_STRIDE for side in picture.shape[1:3])
         rows -= self._above.shape[1] + self._below.shape[1]
-        self._masks = network.masks(rows, columns)
         self._tiles = list(_tiles(rows, columns))
 
     def refined(self, y: Tensor, progress: Callable[[float], None]) -> Tensor:
@@ -181,18 +180,20 @@ class _Strip:
 
     def _context_gradient(self, found: CodedLatents) -> Tensor:
         """The gradient, for y_hat, of the bits of the symbols that see it in their context: means and rows move."""
-        network = self._network
+        network, order = self._network, self._network.order
         moving = found.y_hat.clone().requires_grad_(True)
         symbols = found.symbols + (moving - found.y_hat)
         coded = self._tables.coded(found.rows)
         bits = torch.zeros(())
         y_hat, magnitudes = torch.zeros_like(moving), torch.zeros_like(moving)
-        for step, mask in enumerate(self._masks):
+        for step in range(order.steps):
             if step:
                 mean = network.mean_net(step, self._features.mean, y_hat).mean
                 row = network.scale_net(step, self._features.scale, magnitudes, self._quality)
-                bits = bits + (network.residual_rate(found.y_hat - mean, row) * mask * coded).sum()
-            y_hat, magnitudes = y_hat + moving * mask, magnitudes + symbols * mask
+                rate = network.residual_rate(order.take(found.y_hat, step) - mean, row)
+                bits = bits + (rate * order.take(coded.float(), step)).sum()
+            y_hat = y_hat + order.spread(order.take(moving, step), step)
+            magnitudes = magnitudes + order.spread(order.take(symbols, step), step)
         if not bits.requires_grad:  # one step: nobody sees anything
             return torch.zeros_like(moving)
         (gradient,) = torch.autograd.grad(bits, moving)
