@@ -171,7 +171,8 @@ class Graph:
         return self.op("Clip", x, self.constant(low), self.constant(high))
 
     def requantise(self, x: str) -> str:
-        return self.clip(self.floor_divide(x, WEIGHT_UNIT), 0, LARGEST)
+        """Sums to activations, 0..LARGEST; clipped first, which a runtime does within the convolution before."""
+        return self.floor_divide(self.clip(x, 0, (LARGEST + 1) * WEIGHT_UNIT - 1), WEIGHT_UNIT)
 
 
 def _single(tensor: Tensor | None) -> NDArray[np.float32]:
@@ -253,9 +254,9 @@ class _Context:
 
     def mean_features(self, z_hat: str) -> str:
         g, net = self.g, self.network.mean_net
-        h = g.leaky(g.shuffle(g.linear(z_hat, "mean_net.into", net.into), 2))
+        h = g.shuffle(g.leaky(g.linear(z_hat, "mean_net.into", net.into)), 2)
         h = g.block(h, "mean_net.block", net.block)
-        return g.leaky(g.shuffle(g.linear(h, "mean_net.up", net.up), 2))
+        return g.shuffle(g.leaky(g.linear(h, "mean_net.up", net.up)), 2)
 
     def mean(self, step: int, features: str, y_hat: Sequence[str]) -> tuple[str, str | None]:
         """The mean of one step's part, and its centroids where the network has them (network.Prediction).
@@ -286,8 +287,8 @@ class _Context:
 
     def scale_features(self, z_hat: str) -> str:
         g, net = self.g, self.network.scale_net
-        h = g.requantise(g.shuffle(g.integer_conv(z_hat, "scale_net.into", net.into), 2))
-        return g.requantise(g.shuffle(g.integer_conv(h, "scale_net.up", net.up), 2))
+        h = g.shuffle(g.requantise(g.integer_conv(z_hat, "scale_net.into", net.into)), 2)
+        return g.shuffle(g.requantise(g.integer_conv(h, "scale_net.up", net.up)), 2)
 
     def rows(self, step: int, features: str, symbols: Sequence[str], quality: str) -> str:
         """Rows of one step's part as whole numbers in float32; `symbols` are those of all steps before, as float32."""
