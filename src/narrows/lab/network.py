@@ -502,9 +502,11 @@ def kilo_macs_per_pixel(config: NetworkConfig) -> tuple[float, float]:
     features = (hz * 4 * w + hz * 4 * v) / 4096 + (block(w) + 4 * w * w + 4 * v * v) / 1024
     context = 0.0
     for step in range(config.context_steps):
-        seen = m if step else 0
-        heads = 2 if config.centroids else 1
-        context += ((w + seen) * w + block(w) + heads * w * m + (v + seen) * v + 9 * v + 2 * v * v + 2 * v * m) / 256
+        seen = m * step / config.context_steps  # what is not coded yet is not looked at,
+        heads = m / config.context_steps  # and what is not coded now is not computed
+        context += (w + seen) * w + block(w) + (2 if config.centroids else 1) * w * heads
+        context += (v + seen) * v + 9 * v + 2 * v * v + 2 * v * heads
+    context /= 256
     return (encode + features + context) / 1000, (decode + features + context) / 1000
 
 
