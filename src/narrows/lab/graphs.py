@@ -290,8 +290,11 @@ class _Context:
         h = g.shuffle(g.requantise(g.integer_conv(z_hat, "scale_net.into", net.into)), 2)
         return g.shuffle(g.requantise(g.integer_conv(h, "scale_net.up", net.up)), 2)
 
-    def rows(self, step: int, features: str, symbols: Sequence[str], quality: str) -> str:
-        """Rows of one step's part as whole numbers in float32; `symbols` are those of all steps before, as float32."""
+    def rows(self, step: int, features: str, symbols: Sequence[str], quality: str, *, whole: bool = False) -> str:
+        """Rows of one step's part as whole numbers in float32; `symbols` are those of all steps before, as float32.
+
+        `whole`: (1, m, H, W), with rows that nobody needs where other steps code; cheaper than a part put into place.
+        """
         g, net = self.g, self.network.scale_net
         # Symbols count in halves (network.py), activations in sixteenths: a factor of eight.
         seen = [
@@ -308,9 +311,12 @@ class _Context:
         )
         h = g.requantise(g.integer_conv(h, f"scale_net.step_mid.{step}", _as(IntegerLinear, net.step_mid[step])))
         last = integer_weight(_as(IntegerLinear, net.step_out[step]))
-        total = self._linear(h, g.weight(f"scale_net.step_out.{step}.weight", last, (*last.shape, 1, 1)), None, step)
+        weight = g.weight(f"scale_net.step_out.{step}.weight", last, (*last.shape, 1, 1))
         bias = g.of_quality("scale_net.row_bias", row_bias(self.network), quality)
-        total = g.op("Add", total, g.op("Gather", bias, self._chosen(step), axis=1))
+        if whole:
+            total = g.op("Add", g.op("Conv", h, weight), bias)
+        else:
+            total = g.op("Add", self._linear(h, weight, None, step), g.op("Gather", bias, self._chosen(step), axis=1))
         return g.clip(g.floor_divide(total, SUM_UNIT // ROWS_PER_UNIT), 0, ROWS - 1)
 
     def take(self, cells: str, step: int) -> str:
@@ -326,14 +332,6 @@ class _Context:
             place[phase, chosen[:, phase]] = np.arange(chosen.size).reshape(chosen.shape)[:, phase]
         stacked = parts[0] if len(parts) == 1 else self.g.op("Concat", *parts, axis=1)
         return self.g.shuffle(self.g.op("Gather", stacked, self.g.constant(place.ravel()), axis=1), 2)
-
-    def alone(self, part: str, step: int) -> str:
-        """One part at its places in (1, m, H, W); anything elsewhere."""
-        chosen = self.order.chosen[step].numpy()
-        place = np.zeros((PHASES, self.order.channels), np.int64)
-        for phase in range(PHASES):
-            place[phase, chosen[phase]] = np.arange(chosen.size).reshape(chosen.shape)[phase]
-        return self.g.shuffle(self.g.op("Gather", part, self.g.constant(place.ravel()), axis=1), 2)
 
     def _chosen(self, step: int) -> str:
         return self.g.constant(self.order.chosen[step].numpy().ravel())
@@ -397,7 +395,7 @@ def scales_graph(network: Flagship, store: WeightStore, step: int) -> Graph:
     quality = g.input("quality", TensorProto.INT64, [1])
     context = _Context(g, network)
     parts = [context.take(cells, earlier) for earlier in range(step)]
-    rows = context.alone(context.rows(step, context.scale_features(z_hat), parts, quality), step)
+    rows = context.rows(step, context.scale_features(z_hat), parts, quality, whole=True)
     g.output(
         g.cast(rows, TensorProto.UINT8), "rows", TensorProto.UINT8, [1, network.config.latent, "rows_", "columns_"]
     )
