@@ -4,7 +4,8 @@
 
 Soak: pictures of all shapes and modes, made on the spot, each encoded and decoded (and now and then encoded to a
 target, or decoded in part) by one Codec in this process. After each the process's resident memory is noted. The first
-quarter of the rounds is warm-up; of the rest the peak of the second half is compared with that of the first.
+quarter of the rounds is warm-up; of the rest the mean of the second half is compared with that of the first, since what
+is held after one call follows the size of its picture.
 
 At once: some of these pictures once more, by so many threads on one Codec at the same time, each thread in an order of
 its own. Files, symbols and pixels must be those of a single thread.
@@ -19,6 +20,7 @@ import argparse
 import csv
 import os
 import random
+import statistics
 import sys
 import threading
 import time
@@ -86,15 +88,15 @@ def main() -> int:
         if len(rounds) % 50 == 0:
             print(f"{each.round} of {arguments.rounds}: {each.resident_mib:.0f} MiB", file=sys.stderr, flush=True)
     seconds = time.perf_counter() - begun
-    first, second = peaks(rounds)
-    grown = second / first - 1
+    first, second = halves(rounds)
+    grown = statistics.fmean(second) / statistics.fmean(first) - 1
     write_csv(arguments.output, rounds)
     title = "Resident memory of one process over the pictures that it coded"
     arguments.output.with_suffix(".svg").write_text(svg_file(drawn(rounds), title), encoding="utf-8")
     pixels = sum(each.width * each.height for each in rounds)
     print(
         f"{len(rounds)} pictures, {pixels / 1e6:.0f} megapixels, encoded and decoded in {seconds:.0f} s; after the "
-        f"warm-up at most {first:.0f} MiB, then {second:.0f} MiB: {grown:+.1%}; peak {peak_mib():.0f} MiB"
+        f"warm-up {told(first)}, then {told(second)}: {grown:+.1%}; peak {peak_mib():.0f} MiB"
     )
     tasks = [task_of(random.Random(number), arguments.megapixels / 4) for number in range(AT_ONCE_PICTURES)]
     compared, different = at_once(codec, tasks, arguments.at_once)
@@ -158,10 +160,14 @@ def resident_mib() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def peaks(rounds: Sequence[Round]) -> tuple[float, float]:
-    """The largest memory in each half of what follows the warm-up, in MiB."""
+def halves(rounds: Sequence[Round]) -> tuple[list[float], list[float]]:
+    """The memory in both halves of what follows the warm-up, in MiB."""
     after = [each.resident_mib for each in rounds[len(rounds) // 4 :]]
-    return max(after[: len(after) // 2]), max(after[len(after) // 2 :])
+    return after[: len(after) // 2], after[len(after) // 2 :]
+
+
+def told(memory: Sequence[float]) -> str:
+    return f"{statistics.fmean(memory):.0f} MiB (at most {max(memory):.0f})"
 
 
 def at_once(codec: Codec, tasks: Sequence[Task], threads: int) -> tuple[int, int]:
