@@ -164,7 +164,8 @@ def check_cli(data: bytes) -> None:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = run([*command, str(source), *CLI_LIMITS])
-        assert code in (0, 3, 4, 5), f"exit code {code}: {err.getvalue()}"
+        refused = code == 2 and "cannot hold this picture" in err.getvalue()  # WebP ends at 16,383 pixels a side
+        assert refused or code in (0, 3, 4, 5), f"exit code {code}: {err.getvalue()}"
         assert "fault in narrows" not in err.getvalue(), err.getvalue()
         assert len(err.getvalue()) < 10_000
         assert result.exists() == (code == 0 and command[0] == "decode")

@@ -4,9 +4,9 @@
     python fuzz/run.py TARGET --replay FILE
 
 The corpus grows in DIR/TARGET, and a later run goes on from there; what was found lies in DIR/TARGET-findings. Each run
-is a process of its own, with bounds on the time of one input and on memory. The log gets a row a target: seconds,
-executions, the edges of narrows that were met, the files of the corpus, and findings. The exit code is 1 if there are
-any.
+is processes of its own, one after the other, with bounds on the time of one input and on memory. The log gets a row a
+target: seconds, executions, the edges of narrows that were met, the files of the corpus, and findings. The exit code is
+1 if there are any.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ HERE = Path(__file__).resolve().parent
 TARGETS = ("container", "entropy", "profile", "pillow", "cli")
 COLUMNS = ("day", "target", "seconds", "executions", "edges", "features", "corpus_files", "findings")
 LONGEST_SECONDS = 20  # for one input
+LONGEST_RUN = 120
+"""Seconds of one process. Atheris keeps the result of every comparison of arrays that it traces (100 kB for a == 3 of
+100,000 numbers), 3 MB a second where symbols are decoded; the bound on memory is for narrows."""
 LONGEST_BYTES = 2**15
 INTERRUPTED = 72  # libFuzzer's exit code after SIGINT
 ADDRESS_SPACE = 2**33  # bytes: an allocation beyond it fails, as it would on a smaller machine
@@ -56,34 +59,51 @@ def main() -> int:
 
 
 def _supervised(target: str, seconds: int, corpus: Path) -> dict[str, object]:
-    """Fuzz in a process of its own, which a finding ends; what its last lines say."""
+    """Fuzz until the time is over or something is found; a row of the log."""
     findings = corpus / f"{target}-findings"
     for folder in (corpus / target, findings):
         folder.mkdir(parents=True, exist_ok=True)
-    before, begun = set(findings.iterdir()), time.monotonic()
-    command = [sys.executable, __file__, target, "--seconds", str(seconds), "--corpus", str(corpus), "--inner"]
-    log = corpus / f"{target}.log"
-    with log.open("w") as file:
-        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
-    text = log.read_text(errors="replace")
-    found = set(findings.iterdir()) - before
-    if code not in (0, INTERRUPTED) and not found:
-        sys.exit(f"{target} ended with the code {code} and no finding; its last words are in {log}")
+    before, begun, executions = set(findings.iterdir()), time.monotonic(), 0
+    found: set[Path] = set()
+    edges = features = files = "0"
+    while not found and (left := seconds - round(time.monotonic() - begun)) > 0:
+        code, text = _run(target, min(left, LONGEST_RUN), corpus)
+        found = set(findings.iterdir()) - before
+        if code not in (0, INTERRUPTED) and not found:
+            sys.exit(
+                f"{target} ended with the code {code} and no finding; its last words are in {_log(target, corpus)}"
+            )
+        status = re.findall(r"^#(\d+)\t\S+ +cov: (\d+) ft: (\d+) corp: (\d+)", text, re.MULTILINE)
+        units = re.findall(r"^stat::number_of_executed_units: +(\d+)", text, re.MULTILINE)
+        ran, edges, features, files = status[-1] if status else ("0", edges, features, files)
+        executions += int((units or [ran])[-1])
+        if code == INTERRUPTED:
+            break
     for path in sorted(found):
         print(f"{path}: python fuzz/run.py {target} --replay {path}")
-    status = re.findall(r"^#(\d+)\t\S+ +cov: (\d+) ft: (\d+) corp: (\d+)", text, re.MULTILINE)
-    units = re.findall(r"^stat::number_of_executed_units: +(\d+)", text, re.MULTILINE)
-    executions, edges, features, files = status[-1] if status else ("0", "0", "0", "0")
     return {
         "day": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
         "target": target,
         "seconds": round(time.monotonic() - begun),
-        "executions": (units or [executions])[-1],
+        "executions": executions,
         "edges": edges,
         "features": features,
         "corpus_files": files,
         "findings": len(found),
     }
+
+
+def _run(target: str, seconds: int, corpus: Path) -> tuple[int, str]:
+    """Fuzz in a process of its own, which a finding ends: its exit code and what it said."""
+    command = [sys.executable, __file__, target, "--seconds", str(seconds), "--corpus", str(corpus), "--inner"]
+    log = _log(target, corpus)
+    with log.open("w") as file:
+        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+    return code, log.read_text(errors="replace")
+
+
+def _log(target: str, corpus: Path) -> Path:
+    return corpus / f"{target}.log"
 
 
 def _append(log: Path, row: dict[str, object]) -> None:
