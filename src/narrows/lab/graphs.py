@@ -344,20 +344,18 @@ class _Context:
         return g.op("Conv", *inputs, group=PHASES)
 
     def _seeing(self, features: str, parts: Sequence[str], weight: str, outputs: int, bias: str) -> str:
-        """A layer of the features and of y_hat or symbols so far; weight (outputs, features + m, 1, 1).
+        """A layer of the features and of y_hat or symbols so far; weight (outputs, outputs + m, 1, 1).
 
-        What is not known yet is zero, so nothing is computed for it.
+        There are as many features as outputs. What is not known yet is zero, so nothing is computed for it.
         """
         g, order = self.g, self.order
         if not parts:
             return g.op("Conv", features, weight, bias)
-        count = outputs  # as many features as outputs, in both nets
-        own = g.op("Gather", weight, g.constant(np.arange(count)), axis=1)
-        x = g.op("Conv", features, own, bias)
+        x = g.op("Conv", features, g.op("Gather", weight, g.constant(np.arange(outputs)), axis=1), bias)
         total = None
         for earlier, part in enumerate(parts):
             chosen = order.chosen[earlier].numpy()
-            columns = g.op("Gather", weight, g.constant(count + chosen.ravel()), axis=1)
+            columns = g.op("Gather", weight, g.constant(outputs + chosen.ravel()), axis=1)
             split = g.op("Reshape", columns, g.constant(np.array([outputs, PHASES, -1], np.int64)))
             grouped = g.op("Transpose", split, perm=[1, 0, 2])
             shape = np.array([PHASES * outputs, chosen.shape[1], 1, 1], np.int64)
