@@ -25,9 +25,9 @@ HERE = Path(__file__).resolve().parent
 TARGETS = ("container", "entropy", "profile", "pillow", "cli")
 COLUMNS = ("day", "target", "seconds", "executions", "edges", "features", "corpus_files", "findings")
 LONGEST_SECONDS = 20  # for one input
-LONGEST_RUN = 120
+LONGEST_RUN = 40
 """Seconds of one process. Atheris keeps the result of every comparison of arrays that it traces (100 kB for a == 3 of
-100,000 numbers), 3 MB a second where symbols are decoded; the bound on memory is for narrows."""
+100,000 numbers), up to 9 MB a second where symbols are decoded; the bound on memory is for narrows."""
 LONGEST_BYTES = 2**15
 INTERRUPTED = 72  # libFuzzer's exit code after SIGINT
 ADDRESS_SPACE = 2**33  # bytes: an allocation beyond it fails, as it would on a smaller machine
