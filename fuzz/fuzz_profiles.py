@@ -141,7 +141,7 @@ def mutated(data: bytes, draw: random.Random, change: Change | None = None) -> b
         elif name == "weights.safetensors":
             content = content[:8] + _json_changed(content[8:], draw, change)
             if draw.random() < 0.7:
-                content = (len(content) - 8).to_bytes(8, "little") + content[8:]
+                content = max(len(content) - 8, 0).to_bytes(8, "little") + content[8:]
         else:
             content = _message_changed(content, draw, change, _DEPTH)
     patches[at] = (name, offset, content)

@@ -138,7 +138,8 @@ def check_pillow(data: bytes) -> None:
 
 
 def _check_pillow(data: bytes) -> None:
-    with contextlib.suppress(UnidentifiedImageError), _of_pillow(), Image.open(io.BytesIO(data)) as image:
+    opened = partial(Image.open, formats=["NARROWS"])  # else five bytes may be a bitmap, and Pillow finds it cut
+    with contextlib.suppress(UnidentifiedImageError), _of_pillow(), opened(io.BytesIO(data)) as image:
         if image.width * image.height <= SMALL.max_pixels:
             image.load()
             assert image.mode in ("L", "LA", "RGB", "RGBA")
