@@ -117,9 +117,13 @@ class Graph:
 
     # The layers of network.py, by the parameter names they have there.
 
-    def linear(self, x: str, name: str, layer: nn.Linear) -> str:
+    def parameters(self, name: str, layer: nn.Linear) -> tuple[str, str]:
+        """Weight (outputs, inputs, 1, 1) and bias (outputs,) of a layer."""
         w = self.weight(f"{name}.weight", _half(layer.weight), (*layer.weight.shape, 1, 1))
-        return self.op("Conv", x, w, self.weight(f"{name}.bias", _single(layer.bias)))
+        return w, self.weight(f"{name}.bias", _single(layer.bias))
+
+    def linear(self, x: str, name: str, layer: nn.Linear) -> str:
+        return self.op("Conv", x, *self.parameters(name, layer))
 
     def leaky(self, x: str) -> str:
         return self.op("LeakyRelu", x, alpha=SLOPE)
@@ -265,9 +269,8 @@ class _Context:
         """
         g, net = self.g, self.network.mean_net
         layer = _as(nn.Linear, net.step_in[step])
-        name = f"mean_net.step_in.{step}"
-        weight = g.weight(f"{name}.weight", _half(layer.weight), (*layer.weight.shape, 1, 1))
-        x = self._seeing(features, y_hat, weight, len(layer.weight), g.weight(f"{name}.bias", _single(layer.bias)))
+        weight, bias = g.parameters(f"mean_net.step_in.{step}", layer)
+        x = self._seeing(features, y_hat, weight, len(layer.weight), bias)
         h = g.block(g.leaky(x), f"mean_net.step_block.{step}", _as(Block, net.step_block[step]))
         mean = self._head(h, f"mean_net.step_out.{step}", net.step_out[step], step)
         if not len(net.step_centroid):
@@ -275,9 +278,7 @@ class _Context:
         return mean, self._head(h, f"mean_net.step_centroid.{step}", net.step_centroid[step], step)
 
     def _head(self, h: str, name: str, module: nn.Module, step: int) -> str:
-        layer = _as(nn.Linear, module)
-        weight = self.g.weight(f"{name}.weight", _half(layer.weight), (*layer.weight.shape, 1, 1))
-        return self._linear(h, weight, self.g.weight(f"{name}.bias", _single(layer.bias)), step)
+        return self._linear(h, *self.g.parameters(name, _as(nn.Linear, module)), step)
 
     def value(self, symbol: str, mean: str, centroid: str | None) -> str:
         """y_hat of symbols."""
