@@ -10,7 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from narrows.errors import OptionError  # noqa: E402
-from narrows.lab.coding import DeadZone, Features, Quantiser, code_latents  # noqa: E402
+from narrows.lab.coding import Features, code_latents  # noqa: E402
+from narrows.lab.dead_zone import DeadZone, Quantiser  # noqa: E402
 from narrows.lab.grow import fill  # noqa: E402
 from narrows.lab.network import TINY, Flagship, NetworkConfig  # noqa: E402
 

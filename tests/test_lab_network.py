@@ -7,8 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from narrows.lab.coding import DeadZone, Quantiser, code, rows_of_step  # noqa: E402
+from narrows.lab.coding import code, rows_of_step  # noqa: E402
 from narrows.lab.context import ContextOrder  # noqa: E402
+from narrows.lab.dead_zone import DeadZone, Quantiser  # noqa: E402
 from narrows.lab.graphs import prove_exact  # noqa: E402
 from narrows.lab.integer import IntegerLinear, bounded, integer_activation  # noqa: E402
 from narrows.lab.network import (  # noqa: E402

@@ -28,7 +28,8 @@ from narrows.errors import OptionError  # noqa: E402
 from narrows.lab.checkpoint import SHARD_BYTES, _shards, read_tensors  # noqa: E402
 from narrows.lab.cli import export_command, train_command  # noqa: E402
 from narrows.lab.coding import code  # noqa: E402
-from narrows.lab.export import estimated, export, load_network, tables_of  # noqa: E402
+from narrows.lab.dead_zone import DeadZone, Quantiser  # noqa: E402
+from narrows.lab.export import estimated, export, load_network, quantiser_of, tables_of  # noqa: E402
 from narrows.lab.network import TINY, Flagship  # noqa: E402
 from narrows.lab.photos import CropConfig, draw_batch, load_photos  # noqa: E402
 from narrows.lab.tables import integer_frequencies  # noqa: E402
@@ -250,6 +251,57 @@ def test_training_goes_on_from_a_profile(profile: Path, photos: Path, tmp_path: 
     assert state["state"]["start"] == profile.name
     for name, parameter in before.named_parameters():
         assert torch.allclose(parameter, dict(after.named_parameters())[name], atol=1e-6), name
+
+
+@pytest.mark.filterwarnings("ignore:2 photographs")
+def test_the_last_stage_trains_the_decoder_alone(profile: Path, photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "last"
+    train(TINY, config(photos, folder, 3, decoder_only=True), start=profile, progress=False)
+    before, (after, _) = load_network(profile), load_run(folder)
+    moved = {
+        name for name, parameter in before.named_parameters()
+        if not torch.equal(parameter, dict(after.named_parameters())[name])
+    }  # fmt: skip
+    frozen = {name for name, _ in before.named_parameters() if name.startswith(("analysis.", "hyper_analysis."))}
+    assert frozen and not frozen & moved
+    assert {name.split(".")[0] for name in moved} == {
+        "synthesis", "mean_net", "scale_net", "residual_rate", "side_rate"
+    }  # fmt: skip
+    assert exported(folder, photos, tmp_path / "profile").is_dir()
+
+
+@pytest.mark.filterwarnings("ignore:2 photographs")
+def test_the_last_stage_resumes_as_what_it_is_and_needs_a_profile(
+    run: Path, profile: Path, photos: Path, tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        train(TINY, config(photos, folder, 2, decoder_only=True), start=profile, progress=False)
+    state = json.loads((broken / "checkpoint/state.json").read_text())
+    assert Quantiser(**(state["quantiser"] | {"line": DeadZone(**state["quantiser"]["line"])})) == tables_of(
+        profile
+    ).quantiser(0.5)
+    (broken / "checkpoint/state.json").write_text(json.dumps(state | {"state": state["state"] | {"finished": False}}))
+    train(TINY, config(photos, broken, 4, decoder_only=True), resume=True, progress=False)
+    assert load_run(broken)[1]["state"]["step"] == 4
+    for start, settings in ((whole, {}), (run, {"decoder_only": True})):
+        with pytest.raises(OptionError, match="decoder only"):
+            train(TINY, config(photos, start, 50, **settings), resume=True, progress=False)
+    for none in (run, None):
+        with pytest.raises(OptionError, match="start from one"):
+            train(TINY, config(photos, tmp_path / "no", 1, decoder_only=True), start=none, progress=False)
+
+
+def test_the_training_pass_of_a_frozen_encoder_codes_what_the_codec_codes(profile: Path) -> None:
+    network = load_network(profile)
+    network.freeze_encoder(quantiser_of(profile))
+    picture, quality = torch.rand(2, 64, 128, 3, generator=torch.Generator().manual_seed(3)), torch.tensor([1, 6])
+    assert network.quantiser is not None
+    coded = code(network, picture, quality, network.quantiser)
+    with torch.no_grad():
+        expected = network.synthesis(coded.y_hat, quality)
+        for training in (False, True):
+            assert torch.allclose(network.train(training)(picture, quality).picture, expected, atol=1e-5)
 
 
 def test_a_profile_is_not_written_over_and_another_network_is_not_filled(profile: Path) -> None:

@@ -27,6 +27,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--steps", type=int, help="Budget in steps, instead of minutes.")
 @click.option("--resume", is_flag=True, help="Go on from the run's checkpoint, optimiser included.")
 @click.option("--init", "start", type=FOLDER, help="Begin from the weights of this profile or run.")
+@click.option("--decoder-only", is_flag=True, help="Freeze the encoder of the profile given by --init.")
 @click.option("--batch", type=int, default=8, show_default=True, help="Crops a step and process.")
 @click.option("--crop", type=int, default=256, show_default=True, help="Side of a crop in pixels, a multiple of 64.")
 @click.option("--matrix-rate", type=float, default=1e-2, show_default=True, help="Learning rate of Muon (1x1 weights).")
@@ -39,13 +40,16 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def train_command(
     recipe: str, photos: Path, run: Path | None, minutes: float | None, steps: int | None, resume: bool,
-    start: Path | None, batch: int, crop: int, matrix_rate: float, rate: float, seed: int, threads: int | None,
-    accelerator: str, processes: int, limit: int | None, quiet: bool,
+    start: Path | None, decoder_only: bool, batch: int, crop: int, matrix_rate: float, rate: float, seed: int,
+    threads: int | None, accelerator: str, processes: int, limit: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Train RECIPE on photographs.
 
     The run's folder receives a checkpoint every five minutes, log.csv and config.json; interrupting saves, and --resume
     goes on. Half of a run's gain comes while the learning rate falls at its end, so choose the budget beforehand.
+
+    With --decoder-only, the last stage, synthesis and entropy nets learn from the very symbols that the profile's
+    encoder writes, its dead zone included.
     """
     if resume and start is not None:
         raise OptionError("--resume goes on with a run's own weights, --init starts a new one; give one of them")
@@ -54,7 +58,7 @@ def train_command(
     config = TrainConfig(
         photos=photos, run=run or Path("runs") / recipe, minutes=minutes, steps=steps, batch=batch, crop=crop,
         matrix_rate=matrix_rate, rate=rate, seed=seed, threads=threads, accelerator=accelerator, processes=processes,
-        photo_limit=limit,
+        photo_limit=limit, decoder_only=decoder_only,
     )  # fmt: skip
     folder = train(RECIPES[recipe], config, resume=resume, start=start, progress=not quiet)
     click.echo(str(folder))
@@ -104,7 +108,9 @@ def export_command(
     click.echo(str(output))
 
 
-_RECORDED = ("minutes", "steps", "batch", "crop", "matrix_rate", "rate", "ema_decay", "seed", "processes")
+_RECORDED = (
+    "minutes", "steps", "batch", "crop", "matrix_rate", "rate", "ema_decay", "seed", "processes", "decoder_only",
+)  # fmt: skip
 
 
 def _run_settings(run: Path) -> dict[str, Any]:

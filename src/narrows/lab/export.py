@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from narrows.errors import OptionError
 from narrows.lab.coding import code
+from narrows.lab.dead_zone import Quantiser
 from narrows.lab.graphs import (
     WEIGHTS_FILE,
     Graph,
@@ -226,3 +227,9 @@ def tables_of(profile: Path) -> Tables:
     ends = np.cumsum(2 * radius + 2)
     rows = tuple(np.split(tensors["tables.y.frequencies"], ends[:-1]))
     return Tables(radius=radius, frequencies=rows, side=tensors["tables.z.frequencies"])
+
+
+def quantiser_of(profile: Path) -> Quantiser:
+    """What the encoder of a profile quantises with by default: its own tables and dead zone."""
+    manifest = json.loads((profile / "manifest.json").read_text())
+    return tables_of(profile).quantiser(float(manifest["dead_zone"]))

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from narrows.entropy import ESCAPE_LIMIT
-from narrows.lab.coding import LARGEST_SHIFT, DeadZone
 from narrows.lab.context import PHASES
+from narrows.lab.dead_zone import LARGEST_SHIFT, DeadZone
 from narrows.lab.integer import LARGEST, SUM_UNIT, WEIGHT_UNIT, IntegerDepthwise, IntegerLinear
 from narrows.lab.network import (
     CONTEXT_SYMBOL_LIMIT,
@@ -402,7 +402,7 @@ def scales_graph(network: Flagship, store: WeightStore, step: int) -> Graph:
 
 
 def quantise_graph(network: Flagship, store: WeightStore, line: DeadZone, first_coded: int) -> Graph:
-    """`line` moves the thresholds with the dead zone, rows before `first_coded` are skipped (coding.Quantiser)."""
+    """`line` moves the thresholds with the dead zone, rows before `first_coded` are skipped (dead_zone.Quantiser)."""
     g = Graph("quantise", store)
     cells = g.unshuffle(g.input("y", TensorProto.FLOAT, [1, network.config.latent, "rows", "columns"]), 2)
     z_hat = _hyper_input(g, network)

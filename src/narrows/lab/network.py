@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from narrows.errors import OptionError
 from narrows.lab.context import ContextOrder
+from narrows.lab.dead_zone import DeadZone, Quantiser
 from narrows.lab.integer import (
     ACTIVATION_UNIT,
     SUM_UNIT,
@@ -382,6 +383,9 @@ class ScaleNet(nn.Module):
         return straight_through(row, torch.floor(row.detach()))
 
 
+_ROUNDING = Quantiser(line=DeadZone(), first_coded=SKIPPED_ROWS)
+
+
 class Coded(NamedTuple):
     """What one pass gives: all (B, ...), bits summed per picture."""
 
@@ -404,19 +408,30 @@ class Flagship(nn.Module):
         self.synthesis = Synthesis(config)
         self.residual_rate = ResidualRate()
         self.side_rate = SideRate(config.quality_classes, config.hyper_latent)
+        self.quantiser: Quantiser | None = None
+        """That of a frozen encoder."""
         self.register_buffer("class_of_quality", config.class_of_quality(), persistent=False)
         self.class_of_quality: Tensor
+
+    def freeze_encoder(self, quantiser: Quantiser) -> None:
+        """Exclude analysis and hyper-analysis from training, for good, and quantise as their encoder does."""
+        for module in (self.analysis, self.hyper_analysis):
+            module.requires_grad_(False)
+        self.quantiser = quantiser
 
     def forward(self, picture: Tensor, quality: Tensor) -> Coded:
         """Picture (B, H, W, channels) in 0..1, H and W multiples of 64; quality (B,).
 
         Rounding (straight-through) goes to the decoder and the context, uniform noise to the rate while training
-        (arXiv:2104.05168); in eval mode both are the rounded symbols.
+        (arXiv:2104.05168); in eval mode both are the rounded symbols. With a frozen encoder there is no noise in
+        training either: every net sees, and every bit is counted on, the symbols that the encoder writes.
         """
+        noisy = self.training and self.quantiser is None
+        quantise = self.quantiser or _ROUNDING
         y = self.analysis(picture, quality)
         z = self.hyper_analysis(y)
         z_hat = straight_through(z, z.detach().round().clamp(-HYPER_LIMIT, HYPER_LIMIT))
-        z_rated = z + torch.rand_like(z) - 0.5 if self.training else z_hat
+        z_rated = z + torch.rand_like(z) - 0.5 if noisy else z_hat
         side_bits = self.side_rate(z_rated, self.class_of_quality[quality]).sum((1, 2, 3))
 
         mean_features, scale_features = self.mean_net.features(z_hat), self.scale_net.features(z_hat)
@@ -426,14 +441,25 @@ class Flagship(nn.Module):
             prediction = self.mean_net(step, mean_features, y_hat)
             row = self.scale_net(step, scale_features, symbols, quality)
             residual = self.order.take(y, step) - prediction.mean
-            coded = row.detach() >= SKIPPED_ROWS
-            symbol = straight_through(residual, residual.detach().round() * coded)
-            rated = residual + torch.rand_like(residual) - 0.5 if self.training else symbol
-            bits = self.residual_rate(rated, row)
-            latent_bits = latent_bits + (bits if self.training else bits * coded).sum((1, 2, 3, 4))
+            coded = row.detach() >= quantise.first_coded
+            symbol = straight_through(residual, quantise(residual.detach(), row.detach()))
+            latent_bits = latent_bits + self._bits(residual, symbol, row, coded, noisy).sum((1, 2, 3, 4))
             y_hat = y_hat + self.order.spread(prediction.value(symbol), step)
             symbols = symbols + self.order.spread(symbol, step)
         return Coded(self.synthesis(y_hat, quality), latent_bits, side_bits)
+
+    def _bits(self, residual: Tensor, symbol: Tensor, row: Tensor, coded: Tensor, noisy: bool) -> Tensor:
+        """What a step's symbols cost. In training also where rows are skipped: what a symbol there would cost, or
+        no row that once was skipped would ever be coded again.
+        """
+        if noisy:
+            rated = residual + torch.rand_like(residual) - 0.5
+        elif self.training:
+            rated = torch.where(coded, symbol, straight_through(residual, residual.detach().round()))
+        else:
+            rated = symbol
+        bits: Tensor = self.residual_rate(rated, row)
+        return bits if self.training else bits * coded
 
     @torch.no_grad()
     def linear_start(self, pictures: Tensor) -> None:

@@ -61,10 +61,15 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
 
 def build_optimizers(network: nn.Module, matrix_rate: float, rate: float) -> tuple[Muon, AdamW]:
-    """Muon on every weight matrix of a 1x1 convolution, AdamW on depthwise weights, biases and tables."""
+    """Muon on every weight matrix of a 1x1 convolution, AdamW on depthwise weights, biases and tables.
+
+    Frozen parameters are left out.
+    """
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
         is_matrix = parameter.ndim == 2 and name.endswith("weight")
         (matrices if is_matrix else rest).append(parameter)
     return Muon(matrices, matrix_rate), AdamW(rest, rate, betas=(0.9, 0.98), weight_decay=0)

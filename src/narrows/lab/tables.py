@@ -13,7 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from narrows.entropy import PRECISION, SKIP_BOUND, LatentTables, SideTables
-from narrows.lab.coding import LARGEST_SHIFT, DeadZone, Quantiser, code
+from narrows.lab.coding import code
+from narrows.lab.dead_zone import LARGEST_SHIFT, DeadZone, Quantiser
 from narrows.lab.network import HYPER_LIMIT, Flagship
 from narrows.lab.photos import Photos, centre_crop
 from narrows.lab.rate import ROWS, SKIPPED_ROWS, gaussian_laplace_probability, row_scale

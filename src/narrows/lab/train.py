@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from narrows.errors import OptionError
 from narrows.lab.checkpoint import read_state, read_tensors
+from narrows.lab.dead_zone import DeadZone, Quantiser
 from narrows.lab.grow import fill
 from narrows.lab.loop import check_folder, run_loop, start_fabric
 from narrows.lab.network import Flagship, NetworkConfig, kilo_macs_per_pixel, parameter_count
@@ -49,6 +50,8 @@ class TrainConfig:
     save_minutes: float = 5
     evaluate_minutes: float = 5
     photo_limit: int | None = None
+    decoder_only: bool = False
+    """The last stage: the encoder stays, the rest learns from the symbols that the start, a profile, writes."""
 
     def __post_init__(self) -> None:
         self.loop()
@@ -65,17 +68,27 @@ class TrainConfig:
 
 
 class FlagshipTask:
-    """The flagship and its photographs as the loop wants them; a loop.Task."""
+    """The flagship and its photographs as the loop wants them; a loop.Task.
+
+    With a quantiser the encoder is frozen, and the rest learns from the symbols that it writes.
+    """
 
     columns = ("quality", "bpp", "psnr_db")
 
-    def __init__(self, network: Flagship, config: TrainConfig, training: Photos, held_out: Photos) -> None:
+    def __init__(
+        self, network: Flagship, config: TrainConfig, training: Photos, held_out: Photos,
+        quantiser: Quantiser | None = None,
+    ) -> None:  # fmt: skip
         self.name = network.config.name
         self.network = network
+        if quantiser is not None:
+            network.freeze_encoder(quantiser)
         self.optimizers = build_optimizers(network, config.matrix_rate, config.rate)
         self.rates = (config.matrix_rate, config.rate)
         self.megapixels = config.batch * config.crop**2 / 1e6
         self.record = {"network": dataclasses.asdict(network.config)}
+        if quantiser is not None:
+            self.record["quantiser"] = dataclasses.asdict(quantiser)
         self._batch, self._crop = config.batch, CropConfig(size=config.crop)
         self._training, self._held_out = training, held_out
         self._lambdas = network.config.lambdas()
@@ -116,11 +129,12 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
 
     `resume` goes on from the run's own checkpoint, optimiser included; `start` begins from the weights of a profile or
     of another run. Interrupting (SIGINT, SIGTERM) saves a checkpoint. OptionError if the folder holds another run or
-    nothing to resume.
+    nothing to resume, or if only the decoder is to learn and `start` is no profile.
     """
     loop = config.loop()
     fabric = start_fabric(loop)
     check_folder(config.run, resume)
+    quantiser = _quantiser(config, resume, start)
     torch.manual_seed(config.seed)
     network = Flagship(network_config)
     show = progress and fabric.is_global_zero
@@ -136,16 +150,32 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
                         "photographs": len(training), "held_out": len(held_out), "parameters": parameter_count(network),
                         "kmac_per_pixel": kilo_macs_per_pixel(network_config)}, indent=1, default=str)
         )  # fmt: skip
-    task = FlagshipTask(network, config, training, held_out)
+    task = FlagshipTask(network, config, training, held_out, quantiser)
     run_loop(fabric, task, loop, resume=resume, start=start.name if start else "linear", progress=progress)
     return config.run
+
+
+def _quantiser(config: TrainConfig, resume: bool, start: Path | None) -> Quantiser | None:
+    """What the frozen encoder of a decoder-only run quantises with; None where the encoder learns too."""
+    if resume:
+        stored = read_state(config.run / "checkpoint").get("quantiser")
+        if (stored is not None) != config.decoder_only:
+            raise OptionError(f"{config.run} is {'' if stored else 'not '}a run of the decoder only; resume it as such")
+        return Quantiser(**(stored | {"line": DeadZone(**stored["line"])})) if stored else None
+    if not config.decoder_only:
+        return None
+    if start is None or not (start / "manifest.json").exists():
+        raise OptionError("the decoder alone is trained on the symbols of a profile; start from one (--init PROFILE)")
+    from narrows.lab.export import quantiser_of  # only here: the trainer's path stays free of the codec
+
+    return quantiser_of(start)
 
 
 @torch.no_grad()
 def evaluate(
     network: Flagship, photos: Photos, qualities: list[int], *, limit: int = EVALUATION_PHOTOS
 ) -> list[tuple[int, float, float]]:
-    """(quality, mean estimated bpp, mean PSNR in dB) over centre crops, hard rounding, pictures rounded to 8 bits."""
+    """(quality, mean estimated bpp, mean PSNR in dB) over centre crops, hard symbols, pictures rounded to 8 bits."""
     was_training = network.training
     network.eval()
     device = photos.samples.device
