@@ -196,6 +196,15 @@ def test_memory_of_large_runs_is_released_when_asked() -> None:
     assert released_again < held_again - 50
 
 
+def test_releasing_opens_no_graph_that_is_not_in_use(colour_profile: Path) -> None:
+    networks = Networks(Profile.load(colour_profile), threads=1)
+    y, z = networks.analysis(np.zeros((1, 3, 64, 64), np.uint8), 0)
+    assert z is not None
+    networks.quantise(y, np.zeros(z.shape, np.int32), 0, 0.0)
+    networks.release_memory()
+    assert set(networks._sessions) == {"analysis.onnx", "quantise.onnx"}
+
+
 OWN_ARENA = """
 import onnxruntime as ort
 

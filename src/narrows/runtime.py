@@ -104,14 +104,17 @@ class Networks:
         return picture
 
     def release_memory(self) -> None:
-        """Free what runs of any profile's graphs have used, at the end of a very small one."""
+        """Free what runs of any profile's graphs have used, at the end of a very small one of a graph in use."""
         manifest = self._profile.manifest
         side = manifest.hyper_stride // manifest.latent_stride
-        symbols = np.zeros((1, manifest.latent_channels, side, side), np.int32)
-        z_hat = np.zeros((1, manifest.hyper_channels, 1, 1), np.int32)
-        feeds: dict[str, NDArray[Any] | None] = {"symbols": symbols, "z_hat": z_hat, "quality": _index(0)}
+        latents, hyper = (1, manifest.latent_channels, side, side), (1, manifest.hyper_channels, 1, 1)
+        feeds: dict[str, NDArray[Any] | None] = {
+            "y": np.zeros(latents, np.float32), "symbols": np.zeros(latents, np.int32),
+            "z_hat": np.zeros(hyper, np.int32), "quality": _index(0), "dead_zone": np.zeros(1, np.float32),
+        }  # fmt: skip
+        name = "quantise.onnx" if "quantise.onnx" in self._sessions else "dequantise.onnx"
         with suppress(ProfileError):  # of a graph that only takes larger ones: the memory stays, and nothing is lost
-            self._run("dequantise.onnx", feeds, shrink=True)
+            self._run(name, feeds, shrink=True)
 
     def _run(self, name: str, feeds: Mapping[str, NDArray[Any] | None], *, shrink: bool = False) -> list[NDArray[Any]]:
         """Run one graph with those of `feeds` that it declares; `shrink` the arena afterwards."""
