@@ -290,6 +290,10 @@ def test_the_last_stage_resumes_as_what_it_is_and_needs_a_profile(
     for none in (run, None):
         with pytest.raises(OptionError, match="start from one"):
             train(TINY, config(photos, tmp_path / "no", 1, decoder_only=True), start=none, progress=False)
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd/manifest.json").write_text("{}")
+    with pytest.raises(OptionError, match="not a profile of a flagship"):
+        train(TINY, config(photos, tmp_path / "no", 1, decoder_only=True), start=tmp_path / "odd", progress=False)
 
 
 def test_the_training_pass_of_a_frozen_encoder_codes_what_the_codec_codes(profile: Path) -> None:

@@ -231,5 +231,8 @@ def tables_of(profile: Path) -> Tables:
 
 def quantiser_of(profile: Path) -> Quantiser:
     """What the encoder of a profile quantises with by default: its own tables and dead zone."""
-    manifest = json.loads((profile / "manifest.json").read_text())
-    return tables_of(profile).quantiser(float(manifest["dead_zone"]))
+    try:
+        manifest = json.loads((profile / "manifest.json").read_text())
+        return tables_of(profile).quantiser(float(manifest["dead_zone"]))
+    except (OSError, KeyError, ValueError) as error:
+        raise OptionError(f"{profile} is not a profile of a flagship network: {error}") from error
