@@ -70,7 +70,7 @@ def parsed(text: str, recipe: NetworkConfig, options: argparse.Namespace) -> Arm
         key, _, value = setting.partition("=")
         for values, kind in ((network, NetworkConfig), (training, TrainConfig)):
             if key in {field.name for field in dataclasses.fields(kind)}:
-                values[key] = tuple(map(int, value.split("x"))) if "x" in value else json.loads(value)
+                values[key] = _value(value)
                 break
         else:
             raise ValueError(f"neither the network nor the training has a setting {key}")
@@ -79,6 +79,14 @@ def parsed(text: str, recipe: NetworkConfig, options: argparse.Namespace) -> Arm
         steps = round(options.megapixels * 1e6 / (config.batch * config.crop**2))
         config = dataclasses.replace(config, minutes=None, steps=steps)
     return Arm(name=name, network=dataclasses.replace(recipe, **network), train=config)
+
+
+def _value(text: str) -> Any:
+    """3, 0.5, true, 192x320 or a word."""
+    try:
+        return tuple(map(int, text.split("x"))) if "x" in text else json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def table(arms: list[Arm]) -> list[str]:

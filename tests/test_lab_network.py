@@ -29,6 +29,7 @@ from narrows.lab.rate import (  # noqa: E402
     row_scale,
     stratified_qualities,
 )
+from narrows.lab.tables import TOTAL, Tables  # noqa: E402
 
 
 def smooth_pictures(count: int, side: int) -> torch.Tensor:
@@ -113,7 +114,7 @@ def test_the_scale_net_computes_whole_sixteenths(network: Flagship) -> None:
 
 def test_rows_of_a_step_depend_on_earlier_steps_only(network: Flagship) -> None:
     x, q = smooth_pictures(1, 128), torch.tensor([5])
-    quantiser = Quantiser(line=DeadZone(), first_coded=SKIPPED_ROWS)
+    quantiser = Quantiser(curve=DeadZone(), first_coded=SKIPPED_ROWS)
     coded = code(network, x, q, quantiser)
     height, width = coded.rows.shape[1:3]
     rounds = network.order.pattern.repeat(1, height // 2, width // 2).permute(1, 2, 0)
@@ -204,9 +205,40 @@ def test_both_flagships_decode_in_fewer_operations_than_they_encode() -> None:
         assert decode < encode
 
 
-def test_a_dead_zone_widens_the_zero_bin_of_low_rows_only() -> None:
-    quantiser = Quantiser(line=DeadZone(slope=0.02, last_row=36), first_coded=4, dead_zone=1.0)
-    residual, low, high = torch.tensor([0.6, 0.99, 1.4]), torch.full((3,), 20.0), torch.full((3,), 40.0)
-    assert quantiser(residual, low).tolist() == [0, 1, 1]
-    assert quantiser(-residual, high).tolist() == [-1, -1, -1]
-    assert quantiser(residual * 100, torch.full((3,), 3.0)).tolist() == [0, 0, 0]
+def test_a_dead_zone_moves_thresholds_by_a_parabola_of_the_row_and_no_further_than_its_limit() -> None:
+    quantiser = Quantiser(curve=DeadZone(slope=0.02, last_row=36), first_coded=4, dead_zone=1.0)
+
+    def threshold(row: float) -> float:
+        residual = torch.arange(0, 1, 1 / 1024)
+        return float(residual[quantiser(residual, torch.full_like(residual, row)).bool()][0])
+
+    for row in (6.0, 16.0, 30.0):
+        assert threshold(row) == pytest.approx(0.5 + (0.02 * (36 - row)) ** 2, abs=1 / 1024)
+    assert threshold(36.0) == threshold(60.0) == 0.5
+    assert threshold(4.0) == pytest.approx(0.5 + 0.4096, abs=1 / 1024)
+    assert quantiser.curve.shift(torch.tensor([36 - 0.45**0.5 / 0.02, -1.0])).tolist() == pytest.approx([0.45, 0.45])
+    half = Quantiser(curve=quantiser.curve, first_coded=4, dead_zone=0.5)
+    assert half(torch.tensor([0.70, 0.71]), torch.full((2,), 4.0)).tolist() == [0, 1]
+    assert quantiser(torch.tensor([-60.0, -0.6, 0.6, 1.4]), torch.full((4,), 40.0)).tolist() == [-60, -1, 1, 1]
+    assert quantiser(torch.tensor([60.0, 140.0]), torch.full((2,), 3.0)).tolist() == [0, 0]
+
+
+def test_the_dead_zone_follows_what_zeros_save_in_the_tables_whatever_rows_of_large_scale_say() -> None:
+    """A table of scale 60 saw few symbols: what it says of 0 and 1 is noise, and once moved a line fitted to all."""
+    frequencies = []
+    for row in range(ROWS):
+        saving = 16 * (0.03 * max(28 - row, 0)) ** 2 if row < 40 else 3.0 * (-1) ** row
+        zero = 1e6
+        one = zero / 2**saving
+        frequencies.append(np.array([1, one, zero, one, 1, 1]).round().astype(np.uint32))
+    frequencies[0] = np.array([1, 1, TOTAL - 5, 1, 1, 1], np.uint32)  # skipped
+    tables = Tables(radius=np.full(ROWS, 2, np.int32), frequencies=tuple(frequencies), side=np.zeros((1, 1, 1)))
+    assert tables.first_coded == 1
+    assert tables.dead_zone.slope == pytest.approx(0.03, rel=0.01)
+    assert tables.dead_zone.last_row == pytest.approx(28, rel=0.01)
+
+
+def test_tables_without_a_dear_one_have_no_dead_zone() -> None:
+    flat = tuple(np.full(6, 1000, np.uint32) for _ in range(ROWS))
+    tables = Tables(radius=np.full(ROWS, 2, np.int32), frequencies=flat, side=np.zeros((1, 1, 1)))
+    assert tables.dead_zone == DeadZone()

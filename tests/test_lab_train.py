@@ -33,7 +33,7 @@ from narrows.lab.export import estimated, export, load_network, quantiser_of, ta
 from narrows.lab.network import TINY, Flagship  # noqa: E402
 from narrows.lab.photos import CropConfig, draw_batch, load_photos  # noqa: E402
 from narrows.lab.tables import integer_frequencies  # noqa: E402
-from narrows.lab.train import TrainConfig, load_run, train  # noqa: E402
+from narrows.lab.train import Stage, TrainConfig, load_run, train  # noqa: E402
 from narrows.profile import Profile  # noqa: E402
 from narrows.runtime import Networks  # noqa: E402
 
@@ -254,9 +254,9 @@ def test_training_goes_on_from_a_profile(profile: Path, photos: Path, tmp_path: 
 
 
 @pytest.mark.filterwarnings("ignore:2 photographs")
-def test_the_last_stage_trains_the_decoder_alone(profile: Path, photos: Path, tmp_path: Path) -> None:
+def test_the_stage_decoder_leaves_the_encoder_alone(profile: Path, photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "last"
-    train(TINY, config(photos, folder, 3, decoder_only=True), start=profile, progress=False)
+    train(TINY, config(photos, folder, 3, stage="decoder"), start=profile, progress=False)
     before, (after, _) = load_network(profile), load_run(folder)
     moved = {
         name for name, parameter in before.named_parameters()
@@ -271,34 +271,79 @@ def test_the_last_stage_trains_the_decoder_alone(profile: Path, photos: Path, tm
 
 
 @pytest.mark.filterwarnings("ignore:2 photographs")
-def test_the_last_stage_resumes_as_what_it_is_and_needs_a_profile(
-    run: Path, profile: Path, photos: Path, tmp_path: Path
+def test_the_stage_written_trains_everything(profile: Path, photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "written"
+    train(TINY, config(photos, folder, 3, stage="written"), start=profile, progress=False)
+    before, (after, _) = load_network(profile), load_run(folder)
+    moved = {
+        name.split(".")[0] for name, parameter in before.named_parameters()
+        if not torch.equal(parameter, dict(after.named_parameters())[name])
+    }  # fmt: skip
+    assert moved == {name.split(".")[0] for name, _ in before.named_parameters()}
+    assert exported(folder, photos, tmp_path / "profile").is_dir()
+
+
+@pytest.mark.filterwarnings("ignore:2 photographs")
+@pytest.mark.parametrize("stage", ["written", "decoder"])
+def test_the_later_stages_resume_as_what_they_are_and_need_a_profile(
+    stage: Stage, run: Path, profile: Path, photos: Path, tmp_path: Path
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for folder in (whole, broken):
-        train(TINY, config(photos, folder, 2, decoder_only=True), start=profile, progress=False)
+        train(TINY, config(photos, folder, 2, stage=stage), start=profile, progress=False)
     state = json.loads((broken / "checkpoint/state.json").read_text())
-    assert Quantiser(**(state["quantiser"] | {"line": DeadZone(**state["quantiser"]["line"])})) == tables_of(
+    assert Quantiser(**(state["quantiser"] | {"curve": DeadZone(**state["quantiser"]["curve"])})) == tables_of(
         profile
     ).quantiser(0.5)
     (broken / "checkpoint/state.json").write_text(json.dumps(state | {"state": state["state"] | {"finished": False}}))
-    train(TINY, config(photos, broken, 4, decoder_only=True), resume=True, progress=False)
+    train(TINY, config(photos, broken, 4, stage=stage), resume=True, progress=False)
     assert load_run(broken)[1]["state"]["step"] == 4
-    for start, settings in ((whole, {}), (run, {"decoder_only": True})):
-        with pytest.raises(OptionError, match="decoder only"):
-            train(TINY, config(photos, start, 50, **settings), resume=True, progress=False)
+    other: Stage = "decoder" if stage == "written" else "written"
+    for start, wrong, right in ((whole, "noise", stage), (whole, other, stage), (run, stage, "noise")):
+        with pytest.raises(OptionError, match=f"of the stage {right}"):
+            train(TINY, config(photos, start, 50, stage=wrong), resume=True, progress=False)
     for none in (run, None):
         with pytest.raises(OptionError, match="start from one"):
-            train(TINY, config(photos, tmp_path / "no", 1, decoder_only=True), start=none, progress=False)
+            train(TINY, config(photos, tmp_path / "no", 1, stage=stage), start=none, progress=False)
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd/manifest.json").write_text("{}")
     with pytest.raises(OptionError, match="not a profile of a flagship"):
-        train(TINY, config(photos, tmp_path / "no", 1, decoder_only=True), start=tmp_path / "odd", progress=False)
+        train(TINY, config(photos, tmp_path / "no", 1, stage=stage), start=tmp_path / "odd", progress=False)
+
+
+def test_a_stage_that_does_not_exist_is_refused(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="noise, written, decoder, not last"):
+        config(photos, tmp_path, 1, stage="last")
+
+
+def test_in_the_stage_written_noise_reaches_the_encoder_alone(profile: Path) -> None:
+    network = load_network(profile).train()
+    picture, quality = torch.rand(2, 64, 128, 3, generator=torch.Generator().manual_seed(3)), torch.tensor([1, 6])
+
+    def gradients(seed: int, encoder_learns: bool) -> tuple[float, dict[str, torch.Tensor]]:
+        torch.manual_seed(seed)
+        network.learn_written(quantiser_of(profile), encoder_learns=encoder_learns)
+        network.zero_grad(set_to_none=True)
+        bits = network(picture, quality).latent_bits.sum()
+        bits.backward()
+        return float(bits.detach()), {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
+
+    (bits, first), (same_bits, second), (frozen_bits, frozen) = (
+        gradients(1, True), gradients(2, True), gradients(1, False)
+    )  # fmt: skip
+    assert bits == same_bits == frozen_bits, "what is counted is what is written"
+    behind = [name for name in first if name.startswith(("mean_net.", "scale_net.", "residual_rate."))]
+    assert len(behind) > 10 and set(behind) == set(frozen)
+    for name in behind:
+        assert torch.allclose(first[name], second[name], rtol=1e-4, atol=1e-4), name
+        assert torch.allclose(first[name], frozen[name], rtol=1e-4, atol=1e-4), name
+    assert not torch.allclose(first["analysis.out.weight"], second["analysis.out.weight"], rtol=0.01)
+    assert first["analysis.stem.weight"].abs().max() > 0
 
 
 def test_the_training_pass_of_a_frozen_encoder_codes_what_the_codec_codes(profile: Path) -> None:
     network = load_network(profile)
-    network.freeze_encoder(quantiser_of(profile))
+    network.learn_written(quantiser_of(profile), encoder_learns=False)
     picture, quality = torch.rand(2, 64, 128, 3, generator=torch.Generator().manual_seed(3)), torch.tensor([1, 6])
     assert network.quantiser is not None
     coded = code(network, picture, quality, network.quantiser)

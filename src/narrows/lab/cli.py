@@ -13,7 +13,7 @@ import click
 from narrows.errors import OptionError
 from narrows.lab.network import FLAGSHIP_M, FLAGSHIP_S, TINY, kilo_macs_per_pixel
 from narrows.lab.photos import load_photos
-from narrows.lab.train import TrainConfig, load_run, train
+from narrows.lab.train import STAGES, Stage, TrainConfig, load_run, train
 
 RECIPES = {"flagship-s": FLAGSHIP_S, "flagship-m": FLAGSHIP_M, "tiny": TINY}
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -27,7 +27,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--steps", type=int, help="Budget in steps, instead of minutes.")
 @click.option("--resume", is_flag=True, help="Go on from the run's checkpoint, optimiser included.")
 @click.option("--init", "start", type=FOLDER, help="Begin from the weights of this profile or run.")
-@click.option("--decoder-only", is_flag=True, help="Freeze the encoder of the profile given by --init.")
+@click.option("--stage", type=click.Choice(STAGES), default="noise", show_default=True, help="What learns from what.")
 @click.option("--batch", type=int, default=8, show_default=True, help="Crops a step and process.")
 @click.option("--crop", type=int, default=256, show_default=True, help="Side of a crop in pixels, a multiple of 64.")
 @click.option("--matrix-rate", type=float, default=1e-2, show_default=True, help="Learning rate of Muon (1x1 weights).")
@@ -40,7 +40,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def train_command(
     recipe: str, photos: Path, run: Path | None, minutes: float | None, steps: int | None, resume: bool,
-    start: Path | None, decoder_only: bool, batch: int, crop: int, matrix_rate: float, rate: float, seed: int,
+    start: Path | None, stage: Stage, batch: int, crop: int, matrix_rate: float, rate: float, seed: int,
     threads: int | None, accelerator: str, processes: int, limit: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Train RECIPE on photographs.
@@ -48,8 +48,9 @@ def train_command(
     The run's folder receives a checkpoint every five minutes, log.csv and config.json; interrupting saves, and --resume
     goes on. Half of a run's gain comes while the learning rate falls at its end, so choose the budget beforehand.
 
-    With --decoder-only, the last stage, synthesis and entropy nets learn from the very symbols that the profile's
-    encoder writes, its dead zone included.
+    The stage `noise` trains everything, with noise in the place of rounding. The later ones begin from a profile
+    (--init): synthesis and entropy nets learn from the very symbols that its encoder writes, dead zone included. In
+    `written` the encoder learns too, in `decoder` it stays as it is.
     """
     if resume and start is not None:
         raise OptionError("--resume goes on with a run's own weights, --init starts a new one; give one of them")
@@ -58,7 +59,7 @@ def train_command(
     config = TrainConfig(
         photos=photos, run=run or Path("runs") / recipe, minutes=minutes, steps=steps, batch=batch, crop=crop,
         matrix_rate=matrix_rate, rate=rate, seed=seed, threads=threads, accelerator=accelerator, processes=processes,
-        photo_limit=limit, decoder_only=decoder_only,
+        photo_limit=limit, stage=stage,
     )  # fmt: skip
     folder = train(RECIPES[recipe], config, resume=resume, start=start, progress=not quiet)
     click.echo(str(folder))
@@ -109,7 +110,7 @@ def export_command(
 
 
 _RECORDED = (
-    "minutes", "steps", "batch", "crop", "matrix_rate", "rate", "ema_decay", "seed", "processes", "decoder_only",
+    "minutes", "steps", "batch", "crop", "matrix_rate", "rate", "ema_decay", "seed", "processes", "stage",
 )  # fmt: skip
 
 

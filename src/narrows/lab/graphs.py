@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from narrows.entropy import ESCAPE_LIMIT
 from narrows.lab.context import PHASES
-from narrows.lab.dead_zone import LARGEST_SHIFT, DeadZone
+from narrows.lab.dead_zone import DeadZone
 from narrows.lab.integer import LARGEST, SUM_UNIT, WEIGHT_UNIT, IntegerDepthwise, IntegerLinear
 from narrows.lab.network import (
     CONTEXT_SYMBOL_LIMIT,
@@ -208,7 +208,7 @@ def analysis_graph(network: Flagship, store: WeightStore) -> Graph:
     quality = g.input("quality", TensorProto.INT64, [1])
     # The network sees x / 255 - 1/2: the shift is in the bias, the scale behind the stem.
     stem = _half(net.stem.weight)
-    x = g.unshuffle(g.cast(picture, TensorProto.FLOAT), 8)
+    x = g.cast(g.unshuffle(picture, 8), TensorProto.FLOAT)
     x = g.op("Conv", x, g.weight("analysis.stem.weight", stem, (*stem.shape, 1, 1)))
     x = g.op("Mul", x, g.constant(1 / 255))
     bias = _single(net.stem.bias) - 0.5 * stem.astype(np.float32).sum(1)
@@ -242,8 +242,9 @@ def synthesis_graph(network: Flagship, store: WeightStore) -> Graph:
     x = g.feature_scale(x, "synthesis.fine_scale", net.fine_scale, quality)
     x = g.linear(g.blocks(x, "synthesis.fine", net.fine), "synthesis.out", net.out)
     x = g.op("Add", g.op("Mul", x, g.constant(255)), g.constant(127.5))
-    x = g.shuffle(g.op("Round", g.clip(x, 0, 255)), 8)
-    g.output(g.cast(x, TensorProto.UINT8), "picture", TensorProto.UINT8, [1, config.channels, "height", "width"])
+    # Moved about as bytes: a shuffle's time is that of memory.
+    x = g.shuffle(g.cast(g.op("Round", g.clip(x, 0, 255)), TensorProto.UINT8), 8)
+    g.output(x, "picture", TensorProto.UINT8, [1, config.channels, "height", "width"])
     return g
 
 
@@ -284,7 +285,8 @@ class _Context:
         """y_hat of symbols."""
         g = self.g
         value = g.op("Add", symbol, mean)
-        return value if centroid is None else g.op("Add", value, g.op("Mul", centroid, g.op("Sign", symbol)))
+        sign = g.clip(symbol, -1, 1)  # of whole numbers; Sign takes five times as long
+        return value if centroid is None else g.op("Add", value, g.op("Mul", centroid, sign))
 
     def scale_features(self, z_hat: str) -> str:
         g, net = self.g, self.network.scale_net
@@ -401,13 +403,13 @@ def scales_graph(network: Flagship, store: WeightStore, step: int) -> Graph:
     return g
 
 
-def quantise_graph(network: Flagship, store: WeightStore, line: DeadZone, first_coded: int) -> Graph:
-    """`line` moves the thresholds with the dead zone, rows before `first_coded` are skipped (dead_zone.Quantiser)."""
+def quantise_graph(network: Flagship, store: WeightStore, curve: DeadZone, first_coded: int) -> Graph:
+    """`curve` moves the thresholds with the dead zone, rows before `first_coded` are skipped (dead_zone.Quantiser)."""
     g = Graph("quantise", store)
     cells = g.unshuffle(g.input("y", TensorProto.FLOAT, [1, network.config.latent, "rows", "columns"]), 2)
     z_hat = _hyper_input(g, network)
     quality = g.input("quality", TensorProto.INT64, [1])
-    dead_zone = g.input("dead_zone", TensorProto.FLOAT, [1])
+    factor = g.op("Mul", g.input("dead_zone", TensorProto.FLOAT, [1]), g.constant(curve.slope**2))
     context = _Context(g, network)
     mean_features, scale_features = context.mean_features(z_hat), context.scale_features(z_hat)
     symbols: list[str] = []
@@ -416,8 +418,8 @@ def quantise_graph(network: Flagship, store: WeightStore, line: DeadZone, first_
     for step in range(network.config.context_steps):
         mean, centroid = context.mean(step, mean_features, y_hat)
         row = context.rows(step, scale_features, symbols, quality)
-        shift = g.op("Mul", g.op("Sub", g.constant(line.last_row), row), g.constant(line.slope))
-        shift = g.op("Mul", g.clip(shift, 0, LARGEST_SHIFT), dead_zone)
+        below = g.clip(g.op("Sub", g.constant(curve.last_row), row), 0, curve.reach)
+        shift = g.op("Mul", g.op("Mul", below, below), factor)
         # Far below zero in a skipped row, so that no residual reaches a level there; far above one elsewhere.
         ceiling = g.op("Mul", g.op("Sub", row, g.constant(first_coded - 0.5)), g.constant(1e9))
         offset = g.op("Min", g.op("Sub", g.constant(0.5), shift), ceiling)
@@ -425,12 +427,12 @@ def quantise_graph(network: Flagship, store: WeightStore, line: DeadZone, first_
         level = g.clip(g.op("Floor", g.op("Add", g.op("Abs", residual), offset)), 0, ESCAPE_LIMIT)
         symbol = g.op("Mul", g.op("Sign", residual), level)
         symbols.append(symbol)
-        rows.append(row)
+        rows.append(g.cast(row, TensorProto.UINT8))
         if step + 1 < network.config.context_steps:
             y_hat.append(context.value(symbol, mean, centroid))
     shape: list[int | str] = [1, network.config.latent, "rows", "columns"]
     g.output(g.cast(context.joined(symbols), TensorProto.INT32), "symbols", TensorProto.INT32, shape)
-    g.output(g.cast(context.joined(rows), TensorProto.UINT8), "rows", TensorProto.UINT8, shape)
+    g.output(context.joined(rows), "rows", TensorProto.UINT8, shape)
     return g
 
 

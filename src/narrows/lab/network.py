@@ -383,7 +383,11 @@ class ScaleNet(nn.Module):
         return straight_through(row, torch.floor(row.detach()))
 
 
-_ROUNDING = Quantiser(line=DeadZone(), first_coded=SKIPPED_ROWS)
+def _with_noise(x: Tensor) -> Tensor:
+    return x + torch.rand_like(x) - 0.5
+
+
+_ROUNDING = Quantiser(curve=DeadZone(), first_coded=SKIPPED_ROWS)
 
 
 class Coded(NamedTuple):
@@ -409,29 +413,33 @@ class Flagship(nn.Module):
         self.residual_rate = ResidualRate()
         self.side_rate = SideRate(config.quality_classes, config.hyper_latent)
         self.quantiser: Quantiser | None = None
-        """That of a frozen encoder."""
+        """That of the encoder whose symbols all behind it learn from; None while they learn from noise."""
+        self.encoder_learns = True
         self.register_buffer("class_of_quality", config.class_of_quality(), persistent=False)
         self.class_of_quality: Tensor
 
-    def freeze_encoder(self, quantiser: Quantiser) -> None:
-        """Exclude analysis and hyper-analysis from training, for good, and quantise as their encoder does."""
-        for module in (self.analysis, self.hyper_analysis):
-            module.requires_grad_(False)
+    def learn_written(self, quantiser: Quantiser, *, encoder_learns: bool) -> None:
+        """From now on learn from the symbols that an encoder with this quantiser writes.
+
+        Without `encoder_learns` analysis and hyper-analysis are excluded from training, for good.
+        """
         self.quantiser = quantiser
+        self.encoder_learns = encoder_learns
+        for module in (self.analysis, self.hyper_analysis):
+            module.requires_grad_(encoder_learns)
 
     def forward(self, picture: Tensor, quality: Tensor) -> Coded:
         """Picture (B, H, W, channels) in 0..1, H and W multiples of 64; quality (B,).
 
         Rounding (straight-through) goes to the decoder and the context, uniform noise to the rate while training
-        (arXiv:2104.05168); in eval mode both are the rounded symbols. With a frozen encoder there is no noise in
-        training either: every net sees, and every bit is counted on, the symbols that the encoder writes.
+        (arXiv:2104.05168); in eval mode both are the rounded symbols. With a quantiser the nets behind the encoder
+        see, and are rated by, the symbols that are really written; noise then tells the encoder alone what it costs.
         """
-        noisy = self.training and self.quantiser is None
         quantise = self.quantiser or _ROUNDING
         y = self.analysis(picture, quality)
         z = self.hyper_analysis(y)
         z_hat = straight_through(z, z.detach().round().clamp(-HYPER_LIMIT, HYPER_LIMIT))
-        z_rated = z + torch.rand_like(z) - 0.5 if noisy else z_hat
+        z_rated = _with_noise(z) if self.training and self.encoder_learns else z_hat
         side_bits = self.side_rate(z_rated, self.class_of_quality[quality]).sum((1, 2, 3))
 
         mean_features, scale_features = self.mean_net.features(z_hat), self.scale_net.features(z_hat)
@@ -440,26 +448,32 @@ class Flagship(nn.Module):
         for step in range(self.config.context_steps):
             prediction = self.mean_net(step, mean_features, y_hat)
             row = self.scale_net(step, scale_features, symbols, quality)
-            residual = self.order.take(y, step) - prediction.mean
+            part = self.order.take(y, step)
+            residual = part - prediction.mean
             coded = row.detach() >= quantise.first_coded
             symbol = straight_through(residual, quantise(residual.detach(), row.detach()))
-            latent_bits = latent_bits + self._bits(residual, symbol, row, coded, noisy).sum((1, 2, 3, 4))
+            if not self.training:
+                bits = self.residual_rate(symbol, row) * coded
+            elif self.quantiser is None:
+                bits = self.residual_rate(_with_noise(residual), row)
+            else:
+                bits = self._written_bits(part.detach() - prediction.mean, symbol.detach(), row, coded)
+                if self.encoder_learns:
+                    noisy = _with_noise(part - prediction.mean.detach())
+                    noisy = self.residual_rate(noisy, row.detach(), shape_learns=False)
+                    bits = straight_through(bits + noisy, bits.detach())
+            latent_bits = latent_bits + bits.sum((1, 2, 3, 4))
             y_hat = y_hat + self.order.spread(prediction.value(symbol), step)
             symbols = symbols + self.order.spread(symbol, step)
         return Coded(self.synthesis(y_hat, quality), latent_bits, side_bits)
 
-    def _bits(self, residual: Tensor, symbol: Tensor, row: Tensor, coded: Tensor, noisy: bool) -> Tensor:
-        """What a step's symbols cost. In training also where rows are skipped: what a symbol there would cost, or
-        no row that once was skipped would ever be coded again.
+    def _written_bits(self, residual: Tensor, symbol: Tensor, row: Tensor, coded: Tensor) -> Tensor:
+        """What a step's symbols cost, to learn means and rows by; also where rows are skipped: what plain rounding
+        would cost there, or no row that once was skipped would ever be coded again.
         """
-        if noisy:
-            rated = residual + torch.rand_like(residual) - 0.5
-        elif self.training:
-            rated = torch.where(coded, symbol, straight_through(residual, residual.detach().round()))
-        else:
-            rated = symbol
-        bits: Tensor = self.residual_rate(rated, row)
-        return bits if self.training else bits * coded
+        symbol = torch.where(coded, symbol, residual.detach().round())
+        bits: Tensor = self.residual_rate(straight_through(residual, symbol), row)
+        return bits
 
     @torch.no_grad()
     def linear_start(self, pictures: Tensor) -> None:

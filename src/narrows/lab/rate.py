@@ -67,9 +67,15 @@ class ResidualRate(nn.Module):
         place = row / (ROWS - 1)
         return torch.sigmoid(self.mixture[0] + self.mixture[1] * place + self.mixture[2] * place.square())
 
-    def forward(self, residual: Tensor, row: Tensor) -> Tensor:
-        """Bits of each residual (any shape), `row` continuous 0..63 with whole values forwards."""
-        probability = gaussian_laplace_probability(residual, row_scale(row), self.laplace_weight(row.detach()))
+    def forward(self, residual: Tensor, row: Tensor, *, shape_learns: bool = True) -> Tensor:
+        """Bits of each residual (any shape), `row` continuous 0..63 with whole values forwards.
+
+        Without `shape_learns` no gradient goes to the mixture's weight.
+        """
+        weight = self.laplace_weight(row.detach())
+        if not shape_learns:
+            weight = weight.detach()
+        probability = gaussian_laplace_probability(residual, row_scale(row), weight)
         return -torch.log2(probability.clamp_min(_SMALLEST_PROBABILITY))
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from narrows.entropy import PRECISION, SKIP_BOUND, LatentTables, SideTables
 from narrows.lab.coding import code
-from narrows.lab.dead_zone import LARGEST_SHIFT, DeadZone, Quantiser
+from narrows.lab.dead_zone import DeadZone, Quantiser
 from narrows.lab.network import HYPER_LIMIT, Flagship
 from narrows.lab.photos import Photos, centre_crop
 from narrows.lab.rate import ROWS, SKIPPED_ROWS, gaussian_laplace_probability, row_scale
@@ -25,8 +25,10 @@ _PRIOR_WEIGHT = 200.0
 """Observations that the smooth shape counts for against a histogram."""
 _ESCAPE_LEAST = 64
 """Frequency that an escape never falls under (18 bits): no picture may become unreasonably dear."""
-SQUARED_ERROR_WEIGHT = 2.9
-"""Bits that one squared step of distortion is worth: lambda x step^2 / 3 at the steps of NetworkConfig.steps."""
+CURVATURE = 16.0
+"""Bits per squared step: the second derivative of lambda x squared error for a latent (docs/decisions/0011)."""
+_LEAST_SAVING = 0.3
+"""Bits. Where a 1 costs hardly more than a 0, no threshold has to move."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +49,22 @@ class Tables:
     def dead_zone(self) -> DeadZone:
         """How thresholds move so that a symbol becomes the next smaller one where rate and distortion say so.
 
-        Rounding |r| down from 1 to 0 saves log2(f0 / f1) bits and costs (2 |r| - 1) squared steps, so the best
-        threshold is 1/2 + bits / (2 x SQUARED_ERROR_WEIGHT); the context's share is left out. Over the rows that falls
-        nearly on a line, which a graph evaluates faster than it looks up a table.
+        Rounding |r| down from 1 to 0 saves log2(f0 / f1) bits and costs (2 |r| - 1) x CURVATURE / 2, so without the
+        context's share the best threshold is 1/2 + bits / CURVATURE. Over the rows its shift is nearly a parabola, and
+        a graph evaluates that faster than it looks up a table.
         """
-        coded = range(self.first_coded, ROWS)
-        zero = np.array([float(self.frequencies[k][self.radius[k]]) for k in coded])
-        one = np.array([float(self.frequencies[k][self.radius[k] + 1]) for k in coded])
-        shift = np.log2(zero / one) / (2 * SQUARED_ERROR_WEIGHT)
-        sloping = (shift > 0.05) & (shift < LARGEST_SHIFT)
-        if sloping.sum() < 2:
-            return DeadZone(slope=0.0, last_row=0.0)
-        slope, constant = np.polyfit(np.array(coded)[sloping], shift[sloping], 1)
+        rows = np.arange(self.first_coded, ROWS)
+        zero = np.array([float(self.frequencies[k][self.radius[k]]) for k in rows])
+        one = np.array([float(self.frequencies[k][self.radius[k] + 1]) for k in rows])
+        saving = np.log2(zero / one)
+        count = int(np.argmax(np.append(saving, 0.0) < _LEAST_SAVING))
+        if count < 2:
+            return DeadZone()
+        slope, constant = np.polyfit(rows[:count], np.sqrt(saving[:count] / CURVATURE), 1)
         return DeadZone(slope=float(-slope), last_row=float(-constant / slope)) if slope < 0 else DeadZone()
 
     def quantiser(self, dead_zone: float) -> Quantiser:
-        return Quantiser(line=self.dead_zone, first_coded=self.first_coded, dead_zone=dead_zone)
+        return Quantiser(curve=self.dead_zone, first_coded=self.first_coded, dead_zone=dead_zone)
 
     def bits(self, symbols: Tensor, rows: Tensor, z_hat: Tensor, quality_class: int) -> float:
         """Code length of one picture by these tables; shapes as in coding.HardCoded, batch of 1."""
@@ -95,7 +97,7 @@ def fit_tables(network: Flagship, photos: Photos, *, dead_zone: float, samples: 
     with torch.no_grad():
         scale = row_scale(torch.arange(ROWS)).numpy()
     radius = np.minimum(np.ceil(10 * scale) + 3, LARGEST_RADIUS).astype(np.int32)
-    quantiser = Quantiser(line=DeadZone(), first_coded=SKIPPED_ROWS, dead_zone=0.0)
+    quantiser = Quantiser(curve=DeadZone(), first_coded=SKIPPED_ROWS, dead_zone=0.0)
     tables = None
     for _ in range(2):
         if tables is not None:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ from narrows.lab.photos import CropConfig, Photos, centre_crop, draw_batch, load
 from narrows.lab.rate import rate_distortion_loss, stratified_qualities
 from narrows.lab.task import Evaluation, LoopConfig, RunState
 
+Stage = Literal["noise", "written", "decoder"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 EVALUATION_QUALITIES = 8
 EVALUATION_PHOTOS = 24
 
@@ -50,11 +52,15 @@ class TrainConfig:
     save_minutes: float = 5
     evaluate_minutes: float = 5
     photo_limit: int | None = None
-    decoder_only: bool = False
-    """The last stage: the encoder stays, the rest learns from the symbols that the start, a profile, writes."""
+    stage: Stage = "noise"
+    """From "written" on, all behind the encoder learns from the symbols that the start, a profile, writes. The encoder
+    still learns from noise what they cost; in the stage "decoder" it stays as it is.
+    """
 
     def __post_init__(self) -> None:
         self.loop()
+        if self.stage not in STAGES:
+            raise OptionError(f"stage must be one of {', '.join(STAGES)}, not {self.stage}")
         if self.batch < 1 or self.crop < 64 or self.crop % 64:
             raise OptionError(f"batch must be at least 1 and crop a multiple of 64, not {self.batch} and {self.crop}")
 
@@ -70,7 +76,7 @@ class TrainConfig:
 class FlagshipTask:
     """The flagship and its photographs as the loop wants them; a loop.Task.
 
-    With a quantiser the encoder is frozen, and the rest learns from the symbols that it writes.
+    `quantiser` is that of the encoder whose symbols the later stages learn from.
     """
 
     columns = ("quality", "bpp", "psnr_db")
@@ -82,11 +88,11 @@ class FlagshipTask:
         self.name = network.config.name
         self.network = network
         if quantiser is not None:
-            network.freeze_encoder(quantiser)
+            network.learn_written(quantiser, encoder_learns=config.stage == "written")
         self.optimizers = build_optimizers(network, config.matrix_rate, config.rate)
         self.rates = (config.matrix_rate, config.rate)
         self.megapixels = config.batch * config.crop**2 / 1e6
-        self.record = {"network": dataclasses.asdict(network.config)}
+        self.record = {"network": dataclasses.asdict(network.config), "stage": config.stage}
         if quantiser is not None:
             self.record["quantiser"] = dataclasses.asdict(quantiser)
         self._batch, self._crop = config.batch, CropConfig(size=config.crop)
@@ -129,7 +135,7 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
 
     `resume` goes on from the run's own checkpoint, optimiser included; `start` begins from the weights of a profile or
     of another run. Interrupting (SIGINT, SIGTERM) saves a checkpoint. OptionError if the folder holds another run or
-    nothing to resume, or if only the decoder is to learn and `start` is no profile.
+    nothing to resume, or if a later stage than "noise" has no profile to start from.
     """
     loop = config.loop()
     fabric = start_fabric(loop)
@@ -156,16 +162,17 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
 
 
 def _quantiser(config: TrainConfig, resume: bool, start: Path | None) -> Quantiser | None:
-    """What the frozen encoder of a decoder-only run quantises with; None where the encoder learns too."""
+    """That of the encoder whose symbols the run learns from; None while it learns from noise."""
     if resume:
-        stored = read_state(config.run / "checkpoint").get("quantiser")
-        if (stored is not None) != config.decoder_only:
-            raise OptionError(f"{config.run} is {'' if stored else 'not '}a run of the decoder only; resume it as such")
-        return Quantiser(**(stored | {"line": DeadZone(**stored["line"])})) if stored else None
-    if not config.decoder_only:
+        state = read_state(config.run / "checkpoint")
+        if state["stage"] != config.stage:
+            raise OptionError(f"{config.run} is a run of the stage {state['stage']}; resume it as such")
+        stored = state.get("quantiser")
+        return Quantiser(**(stored | {"curve": DeadZone(**stored["curve"])})) if stored else None
+    if config.stage == "noise":
         return None
     if start is None or not (start / "manifest.json").exists():
-        raise OptionError("the decoder alone is trained on the symbols of a profile; start from one (--init PROFILE)")
+        raise OptionError(f"the stage {config.stage} learns what a profile writes; start from one (--init PROFILE)")
     from narrows.lab.export import quantiser_of  # only here: the trainer's path stays free of the codec
 
     return quantiser_of(start)
