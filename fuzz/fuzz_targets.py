@@ -266,10 +266,9 @@ def _coded(codec: Codec, symbols: np.ndarray, z_hat: np.ndarray | None, quality:
     profile, networks = codec.profile, codec._networks
     assert z_hat is not None and profile.side_tables is not None
     seen, steps = np.zeros_like(symbols), []
-    for step, where in enumerate(codec._order.positions(*symbols.shape[2:])):
-        rows = networks.scales(step, z_hat, seen, quality).reshape(-1)[where]
-        steps.append((rows, symbols.reshape(-1)[where]))
-        seen.reshape(-1)[where] = symbols.reshape(-1)[where]
+    for step, mask in enumerate(codec._order.masks(*symbols.shape[2:])):
+        steps.append((networks.scales(step, z_hat, seen, quality).reshape(-1), symbols.reshape(-1), mask))
+        seen.reshape(-1)[:] += symbols.reshape(-1) * mask
     side = profile.side_tables.encode(z_hat[0], int(profile.side_classes[quality]))
     return Strip(side=side, latents=profile.latent_tables.encode(steps))
 

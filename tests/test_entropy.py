@@ -142,6 +142,27 @@ def test_an_escaped_value_that_belongs_into_the_table_is_refused(value: int) -> 
         TABLES.decoder(data).step(np.array([row], np.uint8))
 
 
+def test_steps_with_masks_are_coded_as_their_symbols_alone() -> None:
+    """Rows elsewhere may be anything: graphs compute whole tensors, and a row is valid where its step codes."""
+    rows, symbols = sample(3000, 11, 2.0)
+    mask = np.random.default_rng(12).integers(0, 2, rows.size).astype(np.uint8)
+    first, second = (np.where(own, rows, 255).astype(np.uint8) for own in (mask, 1 - mask))
+    data = TABLES.encode([(first, symbols, mask), (second, symbols, 1 - mask)])
+    parts = [(rows[own == 1], symbols[own == 1]) for own in (mask, 1 - mask)]
+    assert data == TABLES.encode(parts)
+    found, decoder = np.zeros(rows.size, np.int32), TABLES.decoder(data)
+    decoder.step_into(found, first, mask)
+    assert np.array_equal(found, symbols * mask)
+    decoder.step_into(found, second, 1 - mask)
+    decoder.finish()
+    assert np.array_equal(found, symbols)
+    with pytest.raises(ProfileError, match="row 255 of 8"):
+        TABLES.encode([(first, symbols, 1 - mask)])
+    with pytest.raises(ProfileError, match="skipped row"):
+        TABLES.encode([(np.full(4, 7, np.uint8), np.array([1, 0, 0, 0], np.int32), np.ones(4, np.uint8))])
+    TABLES.encode([(np.full(4, 7, np.uint8), np.array([1, 0, 0, 0], np.int32), np.array([0, 1, 1, 1], np.uint8))])
+
+
 def test_skipped_rows_cost_nothing() -> None:
     rows = np.full(100_000, len(RADII) - 1, np.uint8)
     assert TABLES.skipped.tolist() == [False] * 7 + [True]

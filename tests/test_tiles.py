@@ -67,10 +67,10 @@ def test_boxes_count_from_a_corner_in_units() -> None:
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (3, 5), (1, 1), (64, 2)])
-def test_each_position_is_in_its_step_in_raster_order(shape: tuple[int, int]) -> None:
+def test_each_position_is_in_its_step(shape: tuple[int, int]) -> None:
     steps = np.random.default_rng(1).integers(0, 4, (6, 2, 2)).astype(np.uint8)
-    positions = StepOrder(steps, 4).positions(*shape)
-    for step, found in enumerate(positions):
+    masks = StepOrder(steps, 4).masks(*shape)
+    for step, found in enumerate(masks):
         expected = [
             (c * shape[0] + y) * shape[1] + x
             for c in range(6)
@@ -78,16 +78,17 @@ def test_each_position_is_in_its_step_in_raster_order(shape: tuple[int, int]) ->
             for x in range(shape[1])
             if steps[c, y % 2, x % 2] == step
         ]
-        assert found.tolist() == expected
+        assert found.dtype == np.uint8 and found.max() <= 1
+        assert np.flatnonzero(found).tolist() == expected
 
 
-def test_positions_are_kept_but_not_without_bound() -> None:
+def test_masks_are_kept_but_not_without_bound() -> None:
     order = StepOrder(np.zeros((64, 2, 2), np.uint8), 1)
-    assert order.positions(32, 48) is order.positions(32, 48)
-    first = order.positions(64, 1024)
-    order.positions(64, 1025)
-    assert order.positions(64, 1024) is not first  # both together are over the bound
-    assert order.positions(64, 4096)[0].size == 64 * 64 * 4096  # over the bound by itself: found, not kept
+    assert order.masks(32, 48) is order.masks(32, 48)
+    first = order.masks(64, 1024)
+    order.masks(64, 1025)
+    assert order.masks(64, 1024) is not first  # both together are over the bound
+    assert order.masks(64, 4096)[0].size == 64 * 64 * 4096  # over the bound by itself: found, not kept
 
 
 def test_threads_may_share_an_order() -> None:
@@ -96,7 +97,7 @@ def test_threads_may_share_an_order() -> None:
 
     def work() -> None:
         for side in range(1, 30):
-            sizes.append(order.positions(side, side)[0].size - 8 * side * side)
+            sizes.append(order.masks(side, side)[0].size - 8 * side * side)
 
     threads = [Thread(target=work) for _ in range(4)]
     for thread in threads:

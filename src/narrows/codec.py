@@ -271,11 +271,8 @@ class Codec:
     def _code(self, part: _Part, y: Latents, dead_zone: float) -> tuple[Symbols, bytes]:
         """Symbols of latents, and the chunk `latents` that holds them."""
         symbols, rows = self._networks.quantise(y, part.z_hat, part.index, dead_zone)
-        flat_symbols, flat_rows = symbols.reshape(-1), rows.reshape(-1)
-        positions = self._order.positions(*y.shape[2:])  # large ones are not kept: as late as may be
-        steps = [(flat_rows[where], flat_symbols[where]) for where in positions]
-        del positions
-        return symbols, self.profile.latent_tables.encode(steps)
+        masks = self._order.masks(*y.shape[2:])
+        return symbols, self.profile.latent_tables.encode([(rows.reshape(-1), symbols.reshape(-1), m) for m in masks])
 
     def _judged(self, work: _Work, part: _Part, symbols: Symbols, latents: bytes) -> tuple[_Trial, Latents, Samples]:
         """The strip (H, W, C) decoded between its neighbours, the next one as if it were not quantised; its cost."""
@@ -381,9 +378,8 @@ class Codec:
         symbols = np.zeros((1, manifest.latent_channels, rows, columns), np.int32)
         flat = symbols.reshape(-1)
         decoder = self.profile.latent_tables.decoder(strip.latents)
-        for step, where in enumerate(self._order.positions(rows, columns)):
-            table_rows = self._networks.scales(step, z_hat, symbols, index).reshape(-1)
-            flat[where] = decoder.step(table_rows[where])
+        for step, mask in enumerate(self._order.masks(rows, columns)):
+            decoder.step_into(flat, self._networks.scales(step, z_hat, symbols, index).reshape(-1), mask)
         decoder.finish()
         return symbols, z_hat
 

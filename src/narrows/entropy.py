@@ -30,6 +30,8 @@ _WORD = np.dtype("<u4")
 Rows = NDArray[np.uint8]
 Symbols = NDArray[np.int32]
 Frequencies = NDArray[np.uint32]
+Mask = NDArray[np.uint8]
+"""(n,) 1 where a symbol belongs to a context step, 0 elsewhere."""
 
 
 class LatentTables:
@@ -67,17 +69,18 @@ class LatentTables:
         """The 2R+2 frequencies of one row: symbols -R..R, then the escape."""
         return self._frequencies[self.starts[row] : self.starts[row + 1]]
 
-    def encode(self, steps: Sequence[tuple[Rows, Symbols]]) -> bytes:
-        """Code each context step's (rows, symbols), both (n,) in raster order (c, y, x) of the step's positions.
+    def encode(self, steps: Sequence[tuple[Rows, Symbols] | tuple[Rows, Symbols, Mask]]) -> bytes:
+        """Code each context step's rows and symbols, both (n,) in raster order (c, y, x), where its mask is 1.
 
+        A step without a mask has all of them.
         ProfileError if a row has no table, a symbol is out of -32767..32767, or one is not zero in a skipped row: the
         graphs of a valid profile produce none of these.
         """
         coder = constriction.stream.stack.AnsCoder()
-        for rows, symbols in reversed(steps):  # a stack: what is read first is written last
-            groups = _group(rows, self.skipped)
+        for rows, symbols, *masks in reversed(steps):  # a stack: what is read first is written last
+            groups = _group(rows, self.skipped, *masks)
             sorted_symbols = symbols[groups.positions]
-            if np.count_nonzero(sorted_symbols) != np.count_nonzero(symbols):
+            if np.count_nonzero(sorted_symbols) != np.count_nonzero((symbols != 0) & masks[0] if masks else symbols):
                 raise ProfileError("the profile's quantise graph gives a symbol that is not zero in a skipped row")
             if symbols.size and (symbols.min() < -ESCAPE_LIMIT or symbols.max() > ESCAPE_LIMIT):
                 raise ProfileError(
@@ -114,12 +117,18 @@ class LatentDecoder:
         self._coder = _from_bytes(data, "latents")
 
     def step(self, rows: Rows) -> Symbols:
-        """Decode the symbols of the next context step, (n,) int32 for rows (n,) uint8.
+        """Decode the symbols of the next context step, (n,) int32 for rows (n,) uint8; errors as in step_into."""
+        symbols = np.zeros(rows.size, np.int32)
+        self.step_into(symbols, rows)
+        return symbols
+
+    def step_into(self, symbols: Symbols, rows: Rows, mask: Mask | None = None) -> None:
+        """Put the symbols of the next context step into `symbols` (n,), zeros so far, for rows (n,) where `mask` is 1.
 
         Never reads past what `rows` asks for; CorruptError if an escaped value belongs into the table (E10).
         """
         tables = self._tables
-        groups = _group(rows, tables.skipped)
+        groups = _group(rows, tables.skipped, mask)
         decoded = np.empty(groups.positions.size, np.int32)
         for row, start, stop in groups.spans:
             radius = int(tables.radius[row])
@@ -137,9 +146,7 @@ class LatentDecoder:
                     )
                 values[escapes] = escaped
             decoded[start:stop] = values
-        symbols = np.zeros(rows.size, np.int32)
         symbols[groups.positions] = decoded
-        return symbols
 
     def finish(self) -> None:
         """Raise CorruptError unless the stream has been read to its very end (E11)."""
@@ -212,12 +219,16 @@ class _Groups:
     spans: list[tuple[int, int, int]]
 
 
-def _group(rows: Rows, skipped: NDArray[np.bool_]) -> _Groups:
-    if rows.size and int(rows.max()) >= skipped.size:
-        raise ProfileError(f"the profile's scales graph asks for row {rows.max()} of {skipped.size}")
-    # Looked up by bytes.translate: an array of indices takes three times as long.
-    coded = np.pad(~skipped, (0, MAX_ROWS - skipped.size)).tobytes()
-    positions = np.flatnonzero(np.frombuffer(rows.tobytes().translate(coded), np.bool_))
+def _group(rows: Rows, skipped: NDArray[np.bool_], mask: Mask | None = None) -> _Groups:
+    # 1 for a coded row, 2 for one that has no table; by bytes.translate: an array of indices takes three times as long.
+    kinds = np.pad(~skipped, (0, MAX_ROWS - skipped.size)).astype(np.uint8)
+    kinds[skipped.size :] = 2
+    kind = np.frombuffer(rows.tobytes().translate(kinds.tobytes()), np.uint8)
+    if mask is not None:
+        kind = kind * mask
+    if kind.size and kind.max() == 2:
+        raise ProfileError(f"the profile's scales graph asks for row {rows[kind == 2].max()} of {skipped.size}")
+    positions = np.flatnonzero(kind.view(np.bool_))
     kept = rows[positions]
     # Stable, so raster order stays; numpy sorts uint8 by radix, which makes this linear.
     positions = positions[np.argsort(kept, kind="stable")]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from narrows.container import STRIP_ROWS, strip_rows
 
 TILE_PIXELS = 2**20  # a core's size at most: with 2**21 it outgrows the caches and runs a tenth slower
-_CACHED_POSITIONS = 2**22  # 32 MiB of positions at most
+_CACHED_LATENTS = 2**22  # whose masks take a byte for each context step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,20 +118,20 @@ def bands(core: Box, bounds: Box, halo: int, multiple: int) -> Iterator[list[Til
 
 
 class StepOrder:
-    """Where the symbols of each context step lie in a strip's latents, in the order in which they are coded.
+    """Where the symbols of each context step lie in a strip's latents; they are coded in raster order (c, y, x).
 
-    `steps` (m, 2, 2) names the step of each channel at (row parity, column parity). The index arrays of the last few
-    shapes are kept. Threads may share an instance.
+    `steps` (m, 2, 2) names the step of each channel at (row parity, column parity). The masks of the last few shapes
+    are kept. Threads may share an instance.
     """
 
     def __init__(self, steps: NDArray[np.uint8], count: int) -> None:
         self._steps = steps
         self._count = count
-        self._kept: OrderedDict[tuple[int, int], tuple[NDArray[np.intp], ...]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int], tuple[NDArray[np.uint8], ...]] = OrderedDict()
         self._lock = Lock()
 
-    def positions(self, rows: int, columns: int) -> tuple[NDArray[np.intp], ...]:
-        """For each step its positions in the flattened latents (m, rows, columns), in raster order (c, y, x)."""
+    def masks(self, rows: int, columns: int) -> tuple[NDArray[np.uint8], ...]:
+        """For each step 1 at its positions in the flattened latents (m, rows, columns), 0 elsewhere."""
         key = (rows, columns)
         with self._lock:
             if key in self._kept:
@@ -140,11 +140,11 @@ class StepOrder:
         found = self._find(rows, columns)
         with self._lock:
             self._kept[key] = found
-            while self._kept and sum(r * c for r, c in self._kept) * len(self._steps) > _CACHED_POSITIONS:
+            while self._kept and sum(r * c for r, c in self._kept) * len(self._steps) > _CACHED_LATENTS:
                 self._kept.popitem(last=False)
         return found
 
-    def _find(self, rows: int, columns: int) -> tuple[NDArray[np.intp], ...]:
+    def _find(self, rows: int, columns: int) -> tuple[NDArray[np.uint8], ...]:
         tiled = np.tile(self._steps, (1, -(-rows // 2), -(-columns // 2)))[:, :rows, :columns]
         flat = np.ascontiguousarray(tiled).reshape(-1)
-        return tuple(np.flatnonzero(flat == step) for step in range(self._count))
+        return tuple((flat == step).view(np.uint8) for step in range(self._count))

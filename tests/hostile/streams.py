@@ -46,7 +46,8 @@ def _strip(hyper: int, symbol: int) -> list[Chunk]:
     z_hat, quality = _z_hat(hyper), 7 if symbol else 0
     symbols = np.zeros((1, manifest.latent_channels, SIZE, SIZE), np.int32)
     flat, steps = symbols.reshape(-1), []
-    for step, where in enumerate(CODEC._order.positions(SIZE, SIZE)):
+    for step, mask in enumerate(CODEC._order.masks(SIZE, SIZE)):
+        where = mask.astype(bool)
         rows = CODEC._networks.scales(step, z_hat, symbols, quality).reshape(-1)[where]
         flat[where] = np.where(tables.skipped[rows], 0, symbol)
         steps.append((rows, flat[where]))
@@ -60,7 +61,7 @@ def _z_hat(value: int) -> np.ndarray:
 def _first_rows(z_hat: np.ndarray) -> np.ndarray:
     symbols = np.zeros((1, CODEC.profile.manifest.latent_channels, SIZE, SIZE), np.int32)
     rows = CODEC._networks.scales(0, z_hat, symbols, 0).reshape(-1)
-    first: np.ndarray = rows[CODEC._order.positions(SIZE, SIZE)[0]]
+    first: np.ndarray = rows[CODEC._order.masks(SIZE, SIZE)[0].astype(bool)]
     return first
 
 

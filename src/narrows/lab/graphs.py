@@ -125,6 +125,17 @@ class Graph:
     def linear(self, x: str, name: str, layer: nn.Linear) -> str:
         return self.op("Conv", x, *self.parameters(name, layer))
 
+    def patches(self, x: str, name: str, weight: Tensor, block: int, bias: str, scale: float = 1) -> str:
+        """A layer of unshuffle(x x scale, block) as a convolution with a stride.
+
+        weight (outputs, block x block x channels) is turned once, when a runtime loads the graph.
+        """
+        w = self.weight(f"{name}.weight", _half(weight), (len(weight), block, block, weight.shape[1] // block**2))
+        w = self.op("Transpose", w, perm=[0, 3, 1, 2])
+        if scale != 1:
+            w = self.op("Mul", w, self.constant(scale))
+        return self.op("Conv", x, w, bias, kernel_shape=[block, block], strides=[block, block])
+
     def leaky(self, x: str) -> str:
         return self.op("LeakyRelu", x, alpha=SLOPE)
 
@@ -206,16 +217,13 @@ def analysis_graph(network: Flagship, store: WeightStore) -> Graph:
     config, net = network.config, network.analysis
     picture = g.input("picture", TensorProto.UINT8, [1, config.channels, "height", "width"])
     quality = g.input("quality", TensorProto.INT64, [1])
-    # The network sees x / 255 - 1/2: the shift is in the bias, the scale behind the stem.
-    stem = _half(net.stem.weight)
-    x = g.cast(g.unshuffle(picture, 8), TensorProto.FLOAT)
-    x = g.op("Conv", x, g.weight("analysis.stem.weight", stem, (*stem.shape, 1, 1)))
-    x = g.op("Mul", x, g.constant(1 / 255))
-    bias = _single(net.stem.bias) - 0.5 * stem.astype(np.float32).sum(1)
-    x = g.op("Add", x, g.weight("analysis.stem.shifted_bias", bias.astype(np.float32)[None, :, None, None]))
+    # The network sees x / 255 - 1/2: the shift is in the bias.
+    bias = _single(net.stem.bias) - 0.5 * _half(net.stem.weight).astype(np.float32).sum(1)
+    shifted = g.weight("analysis.stem.shifted_bias", bias.astype(np.float32))
+    x = g.patches(g.cast(picture, TensorProto.FLOAT), "analysis.stem", net.stem.weight, 8, shifted, 1 / 255)
     x = g.feature_scale(x, "analysis.fine_scale", net.fine_scale, quality)
     x = g.blocks(x, "analysis.fine", net.fine)
-    x = g.linear(g.unshuffle(x, 2), "analysis.down", net.down)
+    x = g.patches(x, "analysis.down", net.down.weight, 2, g.weight("analysis.down.bias", _single(net.down.bias)))
     x = g.feature_scale(x, "analysis.coarse_scale", net.coarse_scale, quality)
     x = g.linear(g.blocks(x, "analysis.coarse", net.coarse), "analysis.out", net.out)
     y = g.op("Mul", x, g.of_quality("analysis.gain", _single(net.gain()), quality))
@@ -240,8 +248,10 @@ def synthesis_graph(network: Flagship, store: WeightStore) -> Graph:
     x = g.blocks(g.linear(x, "synthesis.into", net.into), "synthesis.coarse", net.coarse)
     x = g.shuffle(g.linear(x, "synthesis.up", net.up), 2)
     x = g.feature_scale(x, "synthesis.fine_scale", net.fine_scale, quality)
-    x = g.linear(g.blocks(x, "synthesis.fine", net.fine), "synthesis.out", net.out)
-    x = g.op("Add", g.op("Mul", x, g.constant(255)), g.constant(127.5))
+    # The network gives x / 255 - 1/2.
+    weight, bias = g.parameters("synthesis.out", net.out)
+    weight, bias = g.op("Mul", weight, g.constant(255)), g.op("Mul", bias, g.constant(255))
+    x = g.op("Conv", g.blocks(x, "synthesis.fine", net.fine), weight, g.op("Add", bias, g.constant(127.5)))
     # Moved about as bytes: a shuffle's time is that of memory.
     x = g.shuffle(g.cast(g.op("Round", g.clip(x, 0, 255)), TensorProto.UINT8), 8)
     g.output(x, "picture", TensorProto.UINT8, [1, config.channels, "height", "width"])
@@ -285,7 +295,7 @@ class _Context:
         """y_hat of symbols."""
         g = self.g
         value = g.op("Add", symbol, mean)
-        sign = g.clip(symbol, -1, 1)  # of whole numbers; Sign takes five times as long
+        sign = g.clip(symbol, -1, 1)
         return value if centroid is None else g.op("Add", value, g.op("Mul", centroid, sign))
 
     def scale_features(self, z_hat: str) -> str:
@@ -425,7 +435,8 @@ def quantise_graph(network: Flagship, store: WeightStore, curve: DeadZone, first
         offset = g.op("Min", g.op("Sub", g.constant(0.5), shift), ceiling)
         residual = g.op("Sub", context.take(cells, step), mean)
         level = g.clip(g.op("Floor", g.op("Add", g.op("Abs", residual), offset)), 0, ESCAPE_LIMIT)
-        symbol = g.op("Mul", g.op("Sign", residual), level)
+        # The sign of what reaches a level; Sign takes five times as long.
+        symbol = g.op("Mul", g.clip(g.op("Mul", residual, g.constant(1e30)), -1, 1), level)
         symbols.append(symbol)
         rows.append(g.cast(row, TensorProto.UINT8))
         if step + 1 < network.config.context_steps:
