@@ -17,7 +17,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +29,13 @@ from narrows.lab.coding import CodedLatents, Features, code_latents
 from narrows.lab.export import load_network, tables_of
 from narrows.lab.network import LATENT_STRIDE, Flagship
 
-PASSES = 14
-RATE_WEIGHT = 0.6
-"""Of a symbol's own bits when it is chosen. Less than 1: a symbol that is kept also tells later ones what to expect."""
-STEP = 0.5
-"""How far the targets follow each Newton step: the latents move together, and the error is not quite quadratic."""
+PASSES = 16
+SEEN_WEIGHT = 0.8
+"""Of a symbol's own bits when it is chosen and later context steps see it: it also tells these what to expect."""
+FIRST_STEP, LAST_STEP = 0.6, 0.1
+"""How far the targets follow the Newton step of the first and the last pass, falling by one ratio: the latents move
+together, and choices that many make at once have to settle.
+"""
 TILE_PIXELS = 2**20
 """About how many pixels are differentiated at once: some 0.5 GB of activations."""
 
@@ -122,7 +123,8 @@ class _Strip:
         target = y
         for number in range(PASSES):
             gradient = gradient + self._context_gradient(found)
-            target = target + STEP * (found.y_hat - gradient / curvature - target)
+            step = FIRST_STEP * (LAST_STEP / FIRST_STEP) ** (number / (PASSES - 1))
+            target = target + step * (found.y_hat - gradient / curvature - target)
             found = self._quantised(target, curvature)
             gradient, error = self._distortion(found.y_hat)
             cost = self._bits(found) + error
@@ -133,7 +135,12 @@ class _Strip:
 
     def _quantised(self, target: Tensor, curvature: float | None = None) -> CodedLatents:
         """The targets coded; plainly rounded without a curvature."""
-        choose = partial(self._tables.cheapest, curvature=curvature)
+        steps = self._network.order.steps
+        weights = iter([SEEN_WEIGHT] * (steps - 1) + [1.0])  # one is asked for by each context step
+
+        def choose(residual: Tensor, rows: Tensor) -> Tensor:
+            return self._tables.cheapest(residual, rows, curvature, next(weights))
+
         return code_latents(self._network, target, self._features, choose)
 
     def _bits(self, found: CodedLatents) -> float:
@@ -220,15 +227,15 @@ class _Costs:
         inside = symbols.abs() <= radius
         return self._costs[self._starts[row] + torch.where(inside, symbols.long() + radius, 2 * radius + 1)]
 
-    def cheapest(self, residual: Tensor, rows: Tensor, curvature: float | None) -> Tensor:
-        """Of both whole numbers around each residual, and zero, the one of least distortion and weighted rate."""
+    def cheapest(self, residual: Tensor, rows: Tensor, curvature: float | None, weight: float = 1.0) -> Tensor:
+        """Of both whole numbers around each residual, and zero, the one of least distortion + weight x bits."""
         if curvature is None:
             return residual.round() * self.coded(rows)
         best = torch.zeros_like(residual)
-        least = curvature / 2 * residual.square() + RATE_WEIGHT * self.bits(best, rows)
+        least = curvature / 2 * residual.square() + weight * self.bits(best, rows)
         for magnitude in (residual.abs().floor(), residual.abs().floor() + 1):
             symbol = residual.sign() * magnitude
-            cost = curvature / 2 * (residual - symbol).square() + RATE_WEIGHT * self.bits(symbol, rows)
+            cost = curvature / 2 * (residual - symbol).square() + weight * self.bits(symbol, rows)
             best, least = torch.where(cost < least, symbol, best), torch.minimum(cost, least)
         return best * self.coded(rows)
 
