@@ -6,8 +6,7 @@ as many megapixels, or as many minutes, from the linear start or from --init, on
 each, and a later call goes on where an earlier one stopped. Printed is the BD-rate (PSNR) of each arm's last
 evaluation on the held-out photographs against the first arm's, in estimated bits (no tables are fitted), and what the
 last evaluation before says, to judge what is noise; arms of different stages count different symbols and must be
-exported to be compared (held_out.py). Needs the [lab] and [compare] extras and an idle machine for equal
-minutes.
+exported to be compared (held_out.py). Needs the [lab] and [compare] extras and an idle machine for equal minutes.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def main() -> None:
         "",
         f"Made by `python benchmarks/training_curve.py {names} --name {arguments.name}`.",
         "",
-        "Held-out photographs (24 of the 5 % never trained on, centre crops), averaged weights, hard rounding; bits "
+        "Held-out photographs (24 of the 5 % never trained on, centre crops), averaged weights, hard symbols; bits "
         "estimated by the rate model, since tables exist only after export. BD-rate (PSNR) of the last evaluation "
         "against each: what was gained since. The learning rate falls from "
         f"{history.falling_from or 0:.0f} megapixels on.",

@@ -82,7 +82,7 @@ class LatentTables:
             sorted_symbols = symbols[groups.positions]
             if np.count_nonzero(sorted_symbols) != np.count_nonzero((symbols != 0) & masks[0] if masks else symbols):
                 raise ProfileError("the profile's quantise graph gives a symbol that is not zero in a skipped row")
-            if symbols.size and (symbols.min() < -ESCAPE_LIMIT or symbols.max() > ESCAPE_LIMIT):
+            if sorted_symbols.size and (sorted_symbols.min() < -ESCAPE_LIMIT or sorted_symbols.max() > ESCAPE_LIMIT):
                 raise ProfileError(
                     f"the profile's quantise graph gives a symbol outside -{ESCAPE_LIMIT}..{ESCAPE_LIMIT}"
                 )
