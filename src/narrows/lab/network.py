@@ -421,7 +421,7 @@ class Flagship(nn.Module):
     def learn_written(self, quantiser: Quantiser, *, encoder_learns: bool) -> None:
         """From now on learn from the symbols that an encoder with this quantiser writes.
 
-        Without `encoder_learns` analysis and hyper-analysis are excluded from training, for good.
+        Without `encoder_learns` analysis and hyper-analysis are excluded from training.
         """
         self.quantiser = quantiser
         self.encoder_learns = encoder_learns
