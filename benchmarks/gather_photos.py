@@ -1,11 +1,12 @@
 """Larger training photographs from the repositories that an index names.
 
-    python benchmarks/gather_photos.py PHOTOS CLONES -o FOLDER [--short-side 560 900] [--quality 94]
+    python benchmarks/gather_photos.py PHOTOS CLONES -o FOLDER [--short-side 560 900] [--quality 94 | --lossless]
 
 PHOTOS is a folder of training photographs with an index.tsv: file, repository (owner/name) and path of the original of
 each. CLONES holds clones of those repositories, as owner+name or owner+name/repo, with or without a work tree. Each
 original is turned to sRGB and upright, shrunk by at least `--least-factor` with Lanczos to a short side drawn from the
-range, and stored as AVIF 4:4:4 in tar files of at most 60 MB. What has no original at hand is copied from PHOTOS as
+range, and stored in tar files of at most 60 MB, as AVIF 4:4:4 or, with `--lossless`, as TIFF without compression (3
+bytes a pixel, read in no time). What has no original at hand is copied from PHOTOS as
 it is, so the names are the same, and with them the split into training and held out (narrows.lab.photos).
 
 Written beside the pictures: sources.tsv, the repository and path of each and whether the original was used.
@@ -93,14 +94,21 @@ def shrunk(data: bytes, short_side: int, least_factor: float) -> Image.Image | N
     return rgb.resize(size, Image.Resampling.LANCZOS)
 
 
-def made(clones: Path, kept: dict[str, bytes], least_factor: float, quality: int, picture: Wanted) -> tuple[bytes, str]:
+def made(
+    clones: Path, kept: dict[str, bytes], least_factor: float, quality: int | None, picture: Wanted
+) -> tuple[str, bytes, str]:
+    """The name of a picture's file, its bytes, and its size or "window"; no quality is TIFF."""
     data = original(clones, picture)
     image = shrunk(data, picture.short_side, least_factor) if data is not None else None
     if image is None:
-        return kept[picture.file], "window"
-    file = io.BytesIO()
-    image.save(file, "AVIF", quality=quality, subsampling="4:4:4", speed=7, max_threads=1)
-    return file.getvalue(), f"{image.width}x{image.height}"
+        return picture.file, kept[picture.file], "window"
+    file, name = io.BytesIO(), Path(picture.file)
+    if quality is None:
+        name = name.with_suffix(".tif")
+        image.save(file, "TIFF")
+    else:
+        image.save(file, "AVIF", quality=quality, subsampling="4:4:4", speed=7, max_threads=1)
+    return name.name, file.getvalue(), f"{image.width}x{image.height}"
 
 
 def windows(photos: Path) -> dict[str, bytes]:
@@ -129,12 +137,14 @@ def main() -> None:
     parser.add_argument("--short-side", type=int, nargs=2, default=(560, 900))
     parser.add_argument("--least-factor", type=float, default=1.5)
     parser.add_argument("--quality", type=int, default=94)
+    parser.add_argument("--lossless", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     todo, kept = wanted(arguments.photos / "index.tsv", *arguments.short_side), windows(arguments.photos)
     todo = [picture for picture in todo if picture.file in kept]
-    work = partial(made, arguments.clones, kept, arguments.least_factor, arguments.quality)
+    quality = None if arguments.lossless else arguments.quality
+    work = partial(made, arguments.clones, kept, arguments.least_factor, quality)
     archives = tars(arguments.output)
     archive, size = next(archives), 0
     with (
@@ -142,14 +152,16 @@ def main() -> None:
         (arguments.output / "sources.tsv").open("w", encoding="utf-8") as sources,
     ):
         sources.write("file\trepository\tpath\tsize\n")
-        for picture, (data, how) in zip(todo, tqdm(pool.map(work, todo), total=len(todo), disable=None), strict=True):
+        for picture, (name, data, how) in zip(
+            todo, tqdm(pool.map(work, todo), total=len(todo), disable=None), strict=True
+        ):
             if size and size + len(data) > _TAR_BYTES:
                 archive, size = next(archives), 0
-            entry = tarfile.TarInfo(picture.file)
+            entry = tarfile.TarInfo(name)
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
             size += len(data)
-            sources.write(f"{picture.file}\t{picture.repository}\t{picture.path}\t{how}\n")
+            sources.write(f"{name}\t{picture.repository}\t{picture.path}\t{how}\n")
     archives.close()
 
 

@@ -149,7 +149,7 @@ def _joined(g: Graph, cells: str, grid: str, geometry: Geometry, cell: int) -> s
         cells = g.op("Pad", cells, pads, mode="edge")
     flat = g.op("Transpose", cells, perm=[0, 2, 3, 1])
     flat = g.op("Reshape", flat, g.constant(np.array([-1, stride * stride * channels], np.int64)))
-    return g.shuffle(_onto_grid(g, flat, grid, stride * stride * channels), stride)
+    return g.shuffle(_onto_grid(g, flat, grid, stride * stride * channels), stride, channels)
 
 
 def _traced(half: nn.Module) -> fx.GraphModule:
