@@ -56,7 +56,11 @@ def test_four_context_steps_begin_as_two() -> None:
     y = 4 * torch.randn(1, 8, 12, TINY.latent)
     z_hat, quality = torch.randn(1, 2, 3, TINY.hyper_latent).round(), torch.tensor([5])
     quantiser = Quantiser(curve=DeadZone(), first_coded=0)
-    two, four = (code_latents(net, y, Features.of(net, z_hat, quality), quantiser) for net in (small, large))
+
+    def quantise(residual: torch.Tensor, rows: torch.Tensor, _: torch.Tensor | None) -> torch.Tensor:
+        return quantiser(residual, rows)
+
+    two, four = (code_latents(net, y, Features.of(net, z_hat, quality), quantise) for net in (small, large))
     same = (large.order.pattern < 3).repeat(1, 4, 6).permute(1, 2, 0)
     assert torch.equal(two.symbols[:, same], four.symbols[:, same])
     assert torch.equal(two.rows[:, same], four.rows[:, same])

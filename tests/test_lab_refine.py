@@ -172,21 +172,24 @@ def test_costs_are_those_of_the_coder() -> None:
     assert float(found.sum()) == pytest.approx(tables.bits(rows, symbols), rel=1e-5)
 
 
+@pytest.mark.parametrize("centroid", [None, -0.3, 0.2])
 @pytest.mark.parametrize("weight", [1.0, 0.6])
-def test_the_cheapest_symbol_is_the_best_of_all(weight: float) -> None:
+def test_the_cheapest_symbol_is_the_best_of_all(weight: float, centroid: float | None) -> None:
     """Of all that are within two steps, for every row; and zero in skipped rows."""
     tables = tables_of(find("default")).latents
     costs = refine._Costs(tables)
     residual = torch.linspace(-4, 4, 161)
     for row in range(len(tables.radius)):
         rows = torch.full_like(residual, row)
-        chosen = costs.cheapest(residual, rows, 16.0, weight)
+        shift = None if centroid is None else torch.full_like(residual, centroid)
+        chosen = costs.cheapest(residual, rows, shift, 16.0, weight)
         if tables.skipped[row]:
             assert not chosen.any()
             continue
 
         def price(symbol: Any, rows: Any = rows) -> Any:
-            return 8 * (residual - symbol).square() + weight * costs.bits(symbol, rows)
+            value = symbol + symbol.sign() * (centroid or 0.0)
+            return 8 * (residual - value).square() + weight * costs.bits(symbol, rows)
 
         others = torch.stack([price(torch.full_like(residual, k)) for k in range(-6, 7)]).amin(0)
         assert bool((price(chosen) <= others + 1e-4).all()), row

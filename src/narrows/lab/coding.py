@@ -52,21 +52,25 @@ def code(network: Flagship, picture: Tensor, quality: Tensor, quantiser: Quantis
     """Quantise a batch (B, H, W, C) in 0..1 as the exported graphs do."""
     y = network.analysis(picture, quality)
     z_hat = network.hyper_analysis(y).round().clamp(-HYPER_LIMIT, HYPER_LIMIT)
-    coded = code_latents(network, y, Features.of(network, z_hat, quality), quantiser)
+    features = Features.of(network, z_hat, quality)
+    coded = code_latents(network, y, features, lambda residual, rows, _: quantiser(residual, rows))
     return HardCoded(symbols=coded.symbols, rows=coded.rows, z_hat=z_hat, y_hat=coded.y_hat)
 
 
 @torch.no_grad()
 def code_latents(
-    network: Flagship, y: Tensor, features: Features, quantise: Callable[[Tensor, Tensor], Tensor]
+    network: Flagship, y: Tensor, features: Features, quantise: Callable[[Tensor, Tensor, Tensor | None], Tensor]
 ) -> CodedLatents:
-    """Quantise y (B, H/16, W/16, latent) step by step, as the decoder will meet it: quantise(residual, row)."""
+    """Quantise y (B, H/16, W/16, latent) step by step, as the decoder will meet it.
+
+    quantise(residuals, rows, centroids) gives the symbols of a part (network.Prediction).
+    """
     order = network.order
     symbols, rows, rounded, y_hat = (torch.zeros_like(y) for _ in range(4))
     for step in range(order.steps):
         prediction = network.mean_net(step, features.mean, y_hat)
         row = network.scale_net(step, features.scale, symbols, features.quality)
-        symbol = quantise(order.take(y, step) - prediction.mean, row)
+        symbol = quantise(order.take(y, step) - prediction.mean, row, prediction.centroid)
         symbols, rows = symbols + order.spread(symbol, step), rows + order.spread(row, step)
         rounded = rounded + order.spread(symbol + prediction.mean, step)
         y_hat = y_hat + order.spread(prediction.value(symbol), step)

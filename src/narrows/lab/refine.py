@@ -29,10 +29,10 @@ from narrows.lab.coding import CodedLatents, Features, code_latents
 from narrows.lab.export import load_network, tables_of
 from narrows.lab.network import LATENT_STRIDE, Flagship
 
-PASSES = 16
+PASSES = 24
 SEEN_WEIGHT = 0.8
 """Of a symbol's own bits when it is chosen and later context steps see it: it also tells these what to expect."""
-FIRST_STEP, LAST_STEP = 0.6, 0.1
+FIRST_STEP, LAST_STEP = 0.6, 0.06
 """How far the targets follow the Newton step of the first and the last pass, falling by one ratio: the latents move
 together, and choices that many make at once have to settle.
 """
@@ -138,8 +138,10 @@ class _Strip:
         steps = self._network.order.steps
         weights = iter([SEEN_WEIGHT] * (steps - 1) + [1.0])  # one is asked for by each context step
 
-        def choose(residual: Tensor, rows: Tensor) -> Tensor:
-            return self._tables.cheapest(residual, rows, curvature, next(weights))
+        def choose(residual: Tensor, rows: Tensor, centroid: Tensor | None) -> Tensor:
+            if curvature is None:
+                return residual.round() * self._tables.coded(rows)
+            return self._tables.cheapest(residual, rows, centroid, curvature, next(weights))
 
         return code_latents(self._network, target, self._features, choose)
 
@@ -227,15 +229,21 @@ class _Costs:
         inside = symbols.abs() <= radius
         return self._costs[self._starts[row] + torch.where(inside, symbols.long() + radius, 2 * radius + 1)]
 
-    def cheapest(self, residual: Tensor, rows: Tensor, curvature: float | None, weight: float = 1.0) -> Tensor:
-        """Of both whole numbers around each residual, and zero, the one of least distortion + weight x bits."""
-        if curvature is None:
-            return residual.round() * self.coded(rows)
+    def cheapest(
+        self, residual: Tensor, rows: Tensor, centroid: Tensor | None, curvature: float, weight: float
+    ) -> Tensor:
+        """Of both symbols whose values are next to each residual, and zero, that of least distortion + weight x bits.
+
+        The value of a symbol that is not zero is |symbol| + centroid, with its sign (network.Prediction).
+        """
+        shift = torch.zeros_like(residual) if centroid is None else centroid
         best = torch.zeros_like(residual)
         least = curvature / 2 * residual.square() + weight * self.bits(best, rows)
-        for magnitude in (residual.abs().floor(), residual.abs().floor() + 1):
+        below = (residual.abs() - shift).floor().clamp_min(0)
+        for magnitude in (below, below + 1):
             symbol = residual.sign() * magnitude
-            cost = curvature / 2 * (residual - symbol).square() + weight * self.bits(symbol, rows)
+            error = residual.abs() - magnitude - shift * (magnitude > 0)
+            cost = curvature / 2 * error.square() + weight * self.bits(symbol, rows)
             best, least = torch.where(cost < least, symbol, best), torch.minimum(cost, least)
         return best * self.coded(rows)
 
