@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ pytest.importorskip("bjontegaard")
 
 import ab
 import held_out
+
+from narrows.profile import find
 
 
 @pytest.fixture
@@ -80,3 +83,19 @@ def test_profiles_are_compared_by_their_manifests(
     called(monkeypatch, held_out, profile(tmp_path / "a", 0.1), profile(tmp_path / "b", 0.09))
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].endswith("BD-rate -10.00 %") and printed[3].endswith("| -10.0% | +0.000 |")
+
+
+def test_profiles_are_measured_anew_on_other_photographs(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = find("default")
+    stale = tmp_path / "stale"
+    shutil.copytree(shipped, stale)
+    manifest = json.loads((stale / "manifest.json").read_text())
+    manifest["training"]["held_out"] = []
+    (stale / "manifest.json").write_text(json.dumps(manifest | {"dead_zone": 0.0}))
+    called(monkeypatch, held_out, shipped, shipped, stale, "--photos", photos)
+    printed = capsys.readouterr().out.splitlines()
+    same, other = (line for line in printed if "BD-rate" in line)
+    assert same.endswith("+0.00 %")
+    assert not other.endswith("+0.00 %"), "its dead zone is another one"
