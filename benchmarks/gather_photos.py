@@ -22,6 +22,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,6 @@ from pathlib import Path
 from PIL import Image, ImageCms, ImageOps
 from tqdm import tqdm
 
-Image.MAX_IMAGE_PIXELS = None  # originals of cameras, named one by one
 _TAR_BYTES = 60_000_000
 
 
@@ -129,6 +129,16 @@ def tars(folder: Path) -> Iterator[tarfile.TarFile]:
             yield archive
 
 
+@contextmanager
+def any_size() -> Iterator[None]:
+    """Pillow without its limit: these are originals of cameras, named one by one."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
@@ -148,6 +158,7 @@ def main() -> None:
     archives = tars(arguments.output)
     archive, size = next(archives), 0
     with (
+        any_size(),
         ThreadPoolExecutor(arguments.threads) as pool,
         (arguments.output / "sources.tsv").open("w", encoding="utf-8") as sources,
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,9 @@ from narrows.lab.network import (  # noqa: E402
     FLAGSHIP_S,
     TINY,
     Flagship,
+    NetworkConfig,
     kilo_macs_per_pixel,
+    parameter_count,
     shuffle,
     unshuffle,
 )
@@ -30,6 +34,8 @@ from narrows.lab.rate import (  # noqa: E402
     stratified_qualities,
 )
 from narrows.lab.tables import TOTAL, Tables  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
 
 
 def smooth_pictures(count: int, side: int) -> torch.Tensor:
@@ -199,10 +205,12 @@ def test_lambdas_and_knots_cover_the_range() -> None:
     assert table.table()[:, 0].tolist() == pytest.approx(np.linspace(0, 2, TINY.qualities).tolist())
 
 
-def test_both_flagships_decode_in_fewer_operations_than_they_encode() -> None:
-    for config in (FLAGSHIP_S, FLAGSHIP_M):
-        encode, decode = kilo_macs_per_pixel(config)
-        assert decode < encode
+@pytest.mark.parametrize(("recipe", "config"), [("flagship-s", FLAGSHIP_S), ("flagship-m", FLAGSHIP_M), ("tiny", TINY)])
+def test_operations_and_parameters_are_what_is_said_of_the_recipes(recipe: str, config: NetworkConfig) -> None:
+    encode, decode = kilo_macs_per_pixel(config)
+    millions = parameter_count(Flagship(config)) / 1e6
+    text = (ROOT / "docs" / "training.md").read_text()
+    assert f"| `{recipe}` | {encode:.1f} / {decode:.1f} | {millions:.{2 if millions < 1 else 1}f} M |" in text
 
 
 def test_a_dead_zone_moves_thresholds_by_a_parabola_of_the_row_and_no_further_than_its_limit() -> None:
