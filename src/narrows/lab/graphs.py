@@ -156,7 +156,7 @@ class Graph:
     def of_quality(self, name: str, table: Array, quality: str) -> str:
         """Row `quality` of a (qualities, C) table as (1, C, 1, 1)."""
         row = self.op("Gather", self.weight(name, table), quality, axis=0)
-        return self._reshape(row, [1, -1, 1, 1])
+        return self.reshape(row, [1, -1, 1, 1])
 
     def feature_scale(self, x: str, name: str, table: QualityTable, quality: str) -> str:
         """x times the quality's features (network.QualityTable).
@@ -175,11 +175,11 @@ class Graph:
     def shuffle(self, x: str, block: int, channels: int) -> str:
         """DepthToSpace to `channels`: columns first, then whole rows, for which a runtime is twice as fast."""
         shape = [block, block, -1, 0]  # (block, block, channels x H, W)
-        columns = self.op("Transpose", self._reshape(x, shape), perm=[0, 2, 3, 1])
-        rows = self.op("Transpose", self._reshape(columns, [0, 0, 1, -1]), perm=[1, 0, 2, 3])
-        return self._reshape(rows, [1, channels, -1, 0])
+        columns = self.op("Transpose", self.reshape(x, shape), perm=[0, 2, 3, 1])
+        rows = self.op("Transpose", self.reshape(columns, [0, 0, 1, -1]), perm=[1, 0, 2, 3])
+        return self.reshape(rows, [1, channels, -1, 0])
 
-    def _reshape(self, x: str, shape: Sequence[int]) -> str:
+    def reshape(self, x: str, shape: Sequence[int]) -> str:
         """As ONNX has it: 0 is the dimension that was there, -1 what is left."""
         return self.op("Reshape", x, self.constant(np.array(shape, np.int64)))
 
@@ -389,10 +389,10 @@ class _Context:
         for earlier, part in enumerate(parts):
             chosen = order.chosen[earlier].numpy()
             columns = g.op("Gather", weight, g.constant(outputs + chosen.ravel()), axis=1)
-            split = g.op("Reshape", columns, g.constant(np.array([outputs, PHASES, -1], np.int64)))
+            split = g.reshape(columns, [outputs, PHASES, -1])
             grouped = g.op("Transpose", split, perm=[1, 0, 2])
-            shape = np.array([PHASES * outputs, chosen.shape[1], 1, 1], np.int64)
-            product = g.op("Conv", part, g.op("Reshape", grouped, g.constant(shape)), group=PHASES)
+            shape = [PHASES * outputs, chosen.shape[1], 1, 1]
+            product = g.op("Conv", part, g.reshape(grouped, shape), group=PHASES)
             total = product if total is None else g.op("Add", total, product)
         assert total is not None
         return g.op("Add", x, g.shuffle(total, 2, outputs))

@@ -97,7 +97,7 @@ class _Writer:
             return g.op("Flatten", x, axis=1)
         if isinstance(layer, nn.Unflatten) and layer.dim == 1:
             sides = [int(side) for side in layer.unflattened_size]
-            return g.op("Reshape", x, g.constant(np.array([0, *sides], np.int64)))
+            return g.reshape(x, [0, *sides])
         raise OptionError(f"{self.name} is {layer}, which cannot be exported: see narrows.lab.study.fx_export")
 
     def convolution(self, kind: str, layer: nn.Conv2d | nn.ConvTranspose2d, x: str, **attributes: Any) -> str:

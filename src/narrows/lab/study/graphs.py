@@ -105,7 +105,7 @@ class StudyGraphs:
         x = y_hat
         if geometry.cell is not None:
             x = g.op("Transpose", y_hat, perm=[0, 2, 3, 1])
-            x = g.op("Reshape", x, g.constant(np.array([-1, geometry.latent], np.int64)))
+            x = g.reshape(x, [-1, geometry.latent])
         x = write_network(g, _traced(self.network.decoder), x, "decoder", self.precision)
         x = g.op("Round", g.clip(g.op("Mul", x, g.constant(255)), 0, 255))
         if geometry.cell is not None:
@@ -125,7 +125,7 @@ def _cut(g: Graph, x: str, geometry: Geometry, cell: int) -> tuple[str, str]:
     stride, channels = geometry.stride, geometry.channels
     grid = g.unshuffle(x, stride)  # a position's channels are its pixels: row, column, colour
     flat = g.op("Transpose", grid, perm=[0, 2, 3, 1])
-    cells = g.op("Reshape", flat, g.constant(np.array([-1, stride, stride, channels], np.int64)))
+    cells = g.reshape(flat, [-1, stride, stride, channels])
     cells = g.op("Transpose", cells, perm=[0, 3, 1, 2])
     if cell < stride:
         first, last, axes = ([0, 0], [cell, cell], [2, 3])
@@ -148,7 +148,7 @@ def _joined(g: Graph, cells: str, grid: str, geometry: Geometry, cell: int) -> s
         pads = g.constant(np.array([0, 0, 0, 0, 0, 0, missing, missing], np.int64))
         cells = g.op("Pad", cells, pads, mode="edge")
     flat = g.op("Transpose", cells, perm=[0, 2, 3, 1])
-    flat = g.op("Reshape", flat, g.constant(np.array([-1, stride * stride * channels], np.int64)))
+    flat = g.reshape(flat, [-1, stride * stride * channels])
     return g.shuffle(_onto_grid(g, flat, grid, stride * stride * channels), stride, channels)
 
 
