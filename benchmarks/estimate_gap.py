@@ -63,7 +63,7 @@ def main() -> int:
         for row, index in enumerate(indices):
             data = codec.encode(samples, quality=100 * index / (count - 1))
             coded = code(network, x, torch.tensor([index]), tables.quantiser(manifest.dead_zone))
-            by_tables = tables.bits(coded.symbols, coded.rows, coded.z_hat, int(network.class_of_quality[index]))
+            by_tables = tables.bits(coded, int(network.class_of_quality[index]))
             totals[row] += (8 * payload_bytes(data), by_tables, rate_model_bits(network, x, index))
     gaps = 100 * (totals[:, 0] / totals[:, 1] - 1)
     lines = [

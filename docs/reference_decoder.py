@@ -51,8 +51,8 @@ class File:
     def __init__(self, data: bytes) -> None:
         self._data, self._position = data, 0
         require(self._take(8) == SIGNATURE, "H1", "not a narrows file")
-        version = self._take(1)[0]
-        require(version in (1, 2), "H2", f"unknown format version {version}")
+        self.version = self._take(1)[0]
+        require(self.version in (1, 2, 3), "H2", f"unknown format version {self.version}")
         self.mode = self._take(1)[0]
         self.width = self._varint()
         self.height = self._varint()
@@ -65,7 +65,8 @@ class File:
         require(self._take(4) == checksum, "H9", "wrong checksum of the header")
         require(self.mode <= 3, "H4", f"unknown mode {self.mode}")
         require(1 <= self.width <= 65535 and 1 <= self.height <= 65535, "H5", "a side outside of 1..65535")
-        require(version == (1 if self.width <= 4096 else 2), "H12", f"version {version} of so wide a picture")
+        due = 1 if self.width <= 4096 else 2
+        require(self.version in (due, 3), "H12", f"version {self.version} of so wide a picture")
         self.strip_rows = 1024 // 2 ** sum(self.width > bound for bound in (4096, 8192, 16384))
         self._check_order([kind for kind, _ in table])
         self.chunks = []
@@ -86,7 +87,8 @@ class File:
         require(all(kind >= 64 for kind in unknown), "C2", f"unknown critical chunks among {unknown}")
         expected = [kind for kind in (ICC, EXIF, XMP) if kind in types]
         expected += [ALPHA] if self.mode in ALPHA_MODES else []
-        expected += ([SIDE, LATENTS] if SIDE in types else [LATENTS]) * math.ceil(self.height / self.strip_rows)
+        strip = [SIDE, LATENTS] if SIDE in types and self.version < 3 else [LATENTS]  # C7
+        expected += strip * math.ceil(self.height / self.strip_rows)
         require(types == expected + unknown, "C3", f"chunks {types} where {expected + unknown} are due")
 
     def _take(self, size: int) -> bytes:
@@ -118,17 +120,23 @@ class Profile:
         self.manifest: dict[str, Any] = json.loads(manifest)
         canonical = json.dumps(self.manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         require(canonical.encode() == manifest, "P1", "the manifest is not canonical JSON")
+        require(self.manifest["schema"] in (1, 2), "P3", f"unknown schema {self.manifest['schema']}")
+        require(self.manifest["schema"] == 1 or self.manifest["hyper_channels"] > 0, "P3", "schema 2, no hyper-latent")
         files = {name: (folder / name).read_bytes() for name in self.manifest["files"]}
         for name, content in files.items():
             require(hashlib.sha256(content).hexdigest() == self.manifest["files"][name], "P2", f"{name} is damaged")
         self.weights = files["weights.safetensors"]
         self.tensors = read_safetensors(self.weights)
         self.graphs = {name: content for name, content in files.items() if name.endswith(".onnx")}
-        radii = self.tensors["tables.y.radius"]
+        self.latent_tables = self._tables("tables.y")
+        self.side_tables = self._tables("tables.z") if self.manifest["schema"] == 2 else []
+        require(not any(table.skipped for table in self.side_tables), "P8", "a row of the hyper-latent is skipped")
+
+    def _tables(self, name: str) -> list[Table]:
+        radii = self.tensors[f"{name}.radius"]
         ends = np.cumsum(2 * radii.astype(np.int64) + 2)
-        tables = np.split(self.tensors["tables.y.frequencies"], ends[:-1])
-        self.latent_tables = [Table(table, -int(radius)) for table, radius in zip(tables, radii, strict=True)]
-        self.steps = self.tensors["context.steps"]
+        tables = np.split(self.tensors[f"{name}.frequencies"], ends[:-1])
+        return [Table(table, -int(radius)) for table, radius in zip(tables, radii, strict=True)]
 
     def graph(self, name: str, *, integer: bool = False) -> Graph:
         return Graph(self.graphs[name], self.weights, integer=integer)
@@ -170,7 +178,10 @@ class Table:
 class Stream:
     """The ANS coder's reading half, in Python's integers."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, version: int) -> None:
+        if version == 3:
+            require(not data.endswith(b"\0"), "E5", "a stream that ends in a zero byte")
+            data += bytes(-len(data) % 4)  # E4
         require(len(data) % 4 == 0, "E4", "a stream of broken words")
         self.words = [word for (word,) in struct.iter_unpack("<I", data)]
         require(not self.words or self.words[-1] != 0, "E5", "a stream that ends in a zero word")
@@ -201,8 +212,8 @@ class Stream:
 
 
 def read_side(data: bytes, profile: Profile, quality: int, height: int, width: int) -> Array:
-    """z_hat (hz, height, width) of one strip: E12."""
-    stream = Stream(data)
+    """z_hat (hz, height, width) of one strip in versions 1 and 2: E12."""
+    stream = Stream(data, 1)
     tables = profile.tensors["tables.z.frequencies"][profile.tensors["tables.z.class"][quality]]
     limit = profile.manifest["hyper_limit"]
     z_hat = [[stream.read(table) for _ in range(height * width)] for table in (Table(t, -limit) for t in tables)]
@@ -210,8 +221,31 @@ def read_side(data: bytes, profile: Profile, quality: int, height: int, width: i
     return np.array(z_hat, np.int64).reshape(len(tables), height, width)
 
 
+def read_joint_side(stream: Stream, profile: Profile, quality: int, height: int, width: int) -> Array:
+    """z_hat (hz, height, width) of one strip in version 3, from the beginning of its one stream: E13."""
+    limit, centre = profile.manifest["hyper_limit"], profile.tensors["tables.z.centre"][quality][:, None, None]
+    values = np.zeros((len(centre), height, width), np.int32)
+    for k, now in enumerate(positions(profile.tensors["side.steps"], profile.manifest["side_steps"], values.shape)):
+        side = profile.graph(f"side.{k}.onnx", integer=True)
+        found = side.run({"values": values[None], "quality": np.array([quality], np.int64)})
+        rows, shift = found["rows"], found["shift"]
+        require(rows.shape == shift.shape == (1, *values.shape), "P6", f"side gives {rows.shape} and {shift.shape}")
+        require(int(np.abs(shift).max()) <= 32767, "P7", "a shift outside of -32767..32767")
+        values[now] = read_step(stream, rows[0][now].tolist(), profile.side_tables) + shift[0][now]
+        z_hat = values + centre
+        require(int(np.abs(z_hat[now]).max(initial=0)) <= limit, "E13", f"a hyper-latent outside of -{limit}..{limit}")
+    return np.asarray(z_hat)
+
+
+def positions(step_of: Array, steps: int, shape: tuple[int, ...]) -> Iterator[Array]:
+    """For each context or side step, which positions (c, y, x) of a strip belong to it."""
+    y, x = np.arange(shape[1])[:, None] % 2, np.arange(shape[2]) % 2
+    for k in range(steps):
+        yield step_of[:, y, x] == k
+
+
 def read_step(stream: Stream, rows: list[int], tables: list[Table]) -> list[int]:
-    """The symbols of one context step, in the order of `rows`: E8 to E10."""
+    """The symbols of one context or side step, in the order of `rows`: E8 to E10."""
     symbols = [0] * len(rows)
     require(max(rows, default=0) < len(tables), "P6", "a row without a table")
     for row, table in enumerate(tables):
@@ -238,7 +272,10 @@ def decode(data: bytes, profile_folder: Path) -> tuple[Array, list[Array], list[
     manifest = profile.manifest
     require(file.quality < manifest["qualities"], "H6", f"quality index {file.quality}")
     require(profile.digest[:4] == file.profile, "H7", "the file was made with another profile")
-    require(bool(file.all(SIDE)) == (manifest["hyper_channels"] > 0), "C7", "side chunks do not fit the profile")
+    schema = manifest["schema"]
+    require((file.version == 3) == (schema == 2), "H12", f"version {file.version} and a profile of schema {schema}")
+    has_side = manifest["hyper_channels"] > 0 and schema == 1
+    require(bool(file.all(SIDE)) == has_side, "C7", "side chunks do not fit the profile")
     channels, s, t = manifest["input_channels"], manifest["latent_stride"], manifest["hyper_stride"]
     require(channels == 3 or file.mode in GREY_MODES, "D6", "a colour picture and a grey profile")
 
@@ -249,12 +286,14 @@ def decode(data: bytes, profile_folder: Path) -> tuple[Array, list[Array], list[
     sides: list[bytes | None] = [*file.all(SIDE)] or [None] * len(file.all(LATENTS))
     for k, (side, latents) in enumerate(zip(sides, file.all(LATENTS), strict=True)):
         height = min(file.strip_rows, padded_height - k * file.strip_rows)
+        stream = Stream(latents, file.version)
         known = {"quality": quality}
-        if side is not None:  # D1
-            z_hat = read_side(side, profile, file.quality, height // t, padded_width // t)
+        if manifest["hyper_channels"] > 0:  # D1
+            place = (profile, file.quality, height // t, padded_width // t)
+            z_hat = read_joint_side(stream, *place) if side is None else read_side(side, *place)
             z_hats.append(z_hat.astype(np.int32))
             known["z_hat"] = z_hat[None].astype(np.int32)
-        strip = read_latents(latents, profile, known, (manifest["latent_channels"], height // s, padded_width // s))
+        strip = read_latents(stream, profile, known, (manifest["latent_channels"], height // s, padded_width // s))
         symbols.append(strip)
         dequantise = profile.graph("dequantise.onnx")  # D3
         y_hats.append(dequantise.run(known | {"symbols": strip[None]})["y_hat"])
@@ -270,17 +309,13 @@ def decode(data: bytes, profile_folder: Path) -> tuple[Array, list[Array], list[
     return pixels, symbols, z_hats
 
 
-def read_latents(data: bytes, profile: Profile, known: dict[str, Array], shape: tuple[int, int, int]) -> Array:
+def read_latents(stream: Stream, profile: Profile, known: dict[str, Array], shape: tuple[int, int, int]) -> Array:
     """The symbols (m, h, w) int32 of one strip: D2. `known` holds quality and, if there is one, z_hat."""
-    stream = Stream(data)
     symbols = np.zeros(shape, np.int32)
-    y, x = np.arange(shape[1])[:, None] % 2, np.arange(shape[2]) % 2
-    step_of = profile.steps[:, y, x]
-    for k in range(profile.manifest["context_steps"]):
+    for k, now in enumerate(positions(profile.tensors["context.steps"], profile.manifest["context_steps"], shape)):
         scales = profile.graph(f"scales.{k}.onnx", integer=True)
         rows = scales.run(known | {"symbols": symbols[None]})["rows"]
         require(rows.shape == (1, *shape), "P6", f"scales returns the shape {rows.shape}")
-        now = step_of == k
         symbols[now] = read_step(stream, rows[0][now].tolist(), profile.latent_tables)
     stream.finish()
     return symbols

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from craft import ALPHA, EXIF, ICC, LATENTS, PROFILE, SIDE, SIGNATURE, XMP, Chunk, file
+from craft import ALPHA, EXIF, ICC, LATENTS, PROFILE, PROFILE_3, SIDE, SIGNATURE, XMP, Chunk, file
 
 from narrows.container import STRIP_PIXELS, strip_count, version_of
 
@@ -129,7 +129,7 @@ def _change_header(draft: Draft, draw: random.Random, change: Change) -> None:
     elif kind == 4:
         draft.version = draw.choice((0, 1, 2, 3, 255))
     else:
-        draft.profile = draw.choice((PROFILE, PROFILE, draw.randbytes(4)))
+        draft.profile = draw.choice((PROFILE, PROFILE_3, draw.randbytes(4)))
 
 
 def _change_chunks(draft: Draft, draw: random.Random, change: Change) -> None:
@@ -162,10 +162,12 @@ def _change_content(draft: Draft, draw: random.Random, change: Change) -> None:
         content = draw.choice((b"", content * 2, content[: len(content) // 2], draw.randbytes(4 * draw.randrange(300))))
     else:
         content = change(content)
-    if kind in _STREAMS and draw.random() < 0.9:
-        # Whole words, the last one not zero: else no more than E4 and E5 would be met.
-        content = content[: len(content) // 4 * 4]
-        content = content if content[-4:] != bytes(4) else content[:-1] + b"\1"
+    if kind in _STREAMS and draw.random() < 0.9:  # else no more than E4 and E5 would be met
+        if draft.profile == PROFILE_3:  # the last byte not zero
+            content = content.rstrip(b"\0")
+        else:  # whole words, the last one not zero
+            content = content[: len(content) // 4 * 4]
+            content = content if content[-4:] != bytes(4) else content[:-1] + b"\1"
     draft.chunks[at] = (kind, content)
 
 
@@ -190,9 +192,10 @@ def _put_in_order(draft: Draft, draw: random.Random) -> None:
     if draw.random() < 0.9:  # small ones are quick
         draft.width, draft.height = 1 + (draft.width - 1) % 1024, 1 + (draft.height - 1) % 1100
     draft.mode %= 4
-    draft.version, draft.behind = version_of(draft.width), b""
     draft.quality %= 8
-    draft.profile = PROFILE
+    draft.profile = draft.profile if draft.profile == PROFILE_3 else PROFILE
+    joint = (draft.profile == PROFILE_3) != (draw.random() < 0.02)  # the other way round H12 is met
+    draft.version, draft.behind = version_of(draft.width, joint=joint), b""
     by_type: dict[int, list[bytes]] = {}
     for kind, content in draft.chunks:
         by_type.setdefault(kind, []).append(content)
@@ -201,7 +204,7 @@ def _put_in_order(draft: Draft, draw: random.Random) -> None:
         plain = zlib.compress(bytes(min(draft.height * (draft.width + 1), _INFLATED)))
         ordered.append((ALPHA, by_type.get(ALPHA, [plain])[0]))
     for strip in range(strip_count(draft.width, draft.height)):
-        for kind in _STREAMS:
+        for kind in (LATENTS,) if joint else _STREAMS:
             contents = by_type.get(kind, [b""])
             ordered.append((kind, contents[strip % len(contents)]))
     ordered += [(kind, by_type[kind][0]) for kind in sorted(by_type) if 66 < kind < 128]

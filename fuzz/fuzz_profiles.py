@@ -25,7 +25,7 @@ Patch = tuple[str, int, bytes]
 WHOLE = 2**32 - 1
 NAMES = (
     *("manifest.json", "weights.safetensors", "analysis.onnx", "quantise.onnx", "scales.0.onnx", "scales.1.onnx"),
-    *("dequantise.onnx", "synthesis.onnx"),
+    *("dequantise.onnx", "synthesis.onnx", "side.0.onnx", "side.1.onnx", "side.2.onnx"),
 )
 _NUMBERS = (
     0,

@@ -179,7 +179,8 @@ def test_the_crafted_file_is_a_good_one() -> None:
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        (crafted([LATENTS], version=3), UnsupportedError, "version 3"),
+        (crafted([LATENTS], version=4), UnsupportedError, "version 4"),
+        (crafted([(1, b"side"), LATENTS], version=3), CorruptError, "C3 to C7"),
         (crafted([LATENTS], version=2), CorruptError, "H12"),
         (crafted([LATENTS], version=0), UnsupportedError, "version 0"),
         (crafted([LATENTS], mode=4), UnsupportedError, "mode 4"),
@@ -339,3 +340,16 @@ def test_no_header_is_longer_than_it_may_be() -> None:
         read_header(header, Limits())
     with pytest.raises(TruncatedError):
         read_header(header[:-1], Limits())
+
+
+@pytest.mark.parametrize("width", [1, 4097])
+def test_joint_streams_are_version_3_at_every_width(width: int) -> None:
+    strips = (Strip(side=None, latents=b"joint"),)
+    file = Container(
+        mode=Mode.RGB, width=width, height=3, quality=1, profile=b"abcd", strips=strips, joint=True, icc=b"icc"
+    )
+    data = write(file)
+    assert data[8] == 3
+    assert read(data, Limits()) == file
+    with pytest.raises(OptionError, match="without side chunks"):
+        write(replace(file, strips=(Strip(side=b"", latents=b""),)))

@@ -1,4 +1,4 @@
-"""The entropy coder against a plain one in Python integers, written from docs/FORMAT.md rules E1 to E12."""
+"""The entropy coder against a plain one in Python integers, written from docs/FORMAT.md rules E1 to E13."""
 
 import random
 import struct
@@ -266,6 +266,35 @@ def test_256_rows_are_allowed() -> None:
 
 
 LIMIT = 4
+
+
+@given(sizes=st.lists(st.integers(0, 60), min_size=2, max_size=4), seed=st.integers(0, 10**6))
+def test_a_joint_stream_is_the_plain_coders_without_its_last_zero_bytes(sizes: list[int], seed: int) -> None:
+    first, *others = [sample(size, seed + k, 3.0) for k, size in enumerate(sizes)]
+    side = LatentTables(TABLES.radius[:5], np.concatenate([TABLES.frequencies(row) for row in range(5)]), "tables.z")
+    first = (first[0] % 5, np.clip(first[1], -2, 2) * (~side.skipped)[first[0] % 5])
+    data = entropy.encode_joint([(side, [first]), (TABLES, others)])
+    plain = plain_encode(plain_items(side, [first]) + plain_items(TABLES, others))
+    assert data == plain.rstrip(b"\0") and not data.endswith(b"\0")
+    stream = entropy.open_joint(data)
+    assert np.array_equal(side.reader(stream).step(first[0]), first[1])
+    latents = TABLES.reader(stream)
+    for rows, symbols in others:
+        assert np.array_equal(latents.step(rows), symbols)
+    latents.finish()
+
+
+def test_a_joint_stream_does_not_end_in_zero_and_has_nothing_left_over() -> None:
+    rows, symbols = sample(40, 3, 2.0)
+    data = entropy.encode_joint([(TABLES, [(rows, symbols)])])
+    with pytest.raises(CorruptError, match="E5"):
+        entropy.open_joint(data + b"\0")
+    reader = TABLES.reader(entropy.open_joint(data))
+    reader.step(rows[:-1])
+    with pytest.raises(CorruptError, match="E11"):
+        reader.finish()
+
+
 SIDE_FREQUENCIES = np.array([[table(2 * LIMIT + 1, LIMIT, 10 * k + c) for c in range(3)] for k in range(2)], np.uint32)
 SIDE = SideTables(SIDE_FREQUENCIES)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from narrows import alpha, container, entropy
+from narrows import alpha, container, entropy, strip_coder
 from narrows.container import ChunkType, Container, Mode, Strip
 from narrows.limits import Limits
 
@@ -27,6 +27,28 @@ def test_the_examples_of_the_entropy_coder() -> None:
     assert side.encode(np.array([[[1, 0, -1, 0]]], np.int32), 0) == example("side")
 
 
+def test_the_example_of_version_3() -> None:
+    latents = entropy.LatentTables(np.array([1], np.int32), np.array([2097152, 12582912, 2097151, 1], np.uint32))
+    side = entropy.LatentTables(np.array([1], np.int32), np.array([4194304, 8388608, 4194303, 1], np.uint32))
+    row, centre = np.zeros(4, np.uint8), 1
+    z_hat, symbols = np.array([2, 1, -1, 1], np.int32), np.array([0, 1, -1, 5], np.int32)
+    assert entropy.encode_joint([(side, [(row, z_hat - centre)]), (latents, [(row, symbols)])]) == example("joint")
+    stream = entropy.open_joint(example("joint"))
+    assert np.array_equal(side.reader(stream).step(row) + centre, z_hat)
+    decoder = latents.reader(stream)
+    assert np.array_equal(decoder.step(row), symbols)
+    decoder.finish()
+
+
+@pytest.mark.parametrize(("joint", "bytes_around"), [(True, 32), (False, 39)])
+def test_the_bytes_that_are_not_coded_content(joint: bool, bytes_around: int) -> None:
+    side, latents = None if joint else bytes(2**7), bytes(2**14)
+    strips = (Strip(side=side, latents=latents),)
+    made = Container(mode=Mode.RGB, width=768, height=512, quality=0, profile=bytes(4), strips=strips, joint=joint)
+    assert len(container.write(made)) - len(latents) - len(side or b"") == bytes_around
+    assert re.search(rf"\b{bytes_around}\b.* in version {3 if joint else 1}", DOCUMENT)
+
+
 def test_the_whole_file() -> None:
     expected = Container(
         mode=Mode.RGB,
@@ -43,7 +65,7 @@ def test_the_whole_file() -> None:
 def test_each_rule_has_one_number_and_every_number_in_the_code_exists() -> None:
     rules = re.findall(r"^- \*\*([A-Z]\d+)\*\*", DOCUMENT, re.MULTILINE)
     assert len(rules) == len(set(rules))
-    for module in (container, entropy, alpha):
+    for module in (container, entropy, strip_coder, alpha):
         cited = set(re.findall(r"\b[HCEPDA]\d+\b", Path(module.__file__ or "").read_text(encoding="utf-8")))
         assert cited <= set(rules)
 

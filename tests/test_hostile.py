@@ -28,7 +28,7 @@ from narrows.errors import FormatError, LimitError, NarrowsError, NotNarrowsErro
 from narrows.limits import Limits
 
 FOLDER = Path(__file__).parent / "hostile"
-GOLDEN = Path(__file__).parent / "golden" / "profile"
+GOLDEN = Path(__file__).parent / "golden"
 INDEX: dict[str, dict[str, Any]] = json.loads((FOLDER / "index.json").read_text())
 SECONDS = 5  # of the processor, for one file through one door; a picture of 4 megapixels is among them
 MEBIBYTES = 96  # of Python's and numpy's memory at once
@@ -39,14 +39,16 @@ every_file = pytest.mark.parametrize("name", sorted(INDEX), ids=lambda name: nam
 
 @pytest.fixture(scope="module", autouse=True)
 def _shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An installation that ships the profile of the golden files, so that no door needs to be told of it."""
+    """An installation that ships the profiles of the golden files, so that no door needs to be told of them."""
     folder = tmp_path_factory.mktemp("shipped")
-    (folder / "tiny").symlink_to(GOLDEN)
+    (folder / "tiny").symlink_to(GOLDEN / "profile")
+    (folder / "tiny-3").symlink_to(GOLDEN / "v3" / "profile")
     (folder / "DEFAULT").write_text("tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profiles, "_SHIPPED", folder)
         shared._codec.cache_clear()
-        narrows.decode(FOLDER / "valid-every-unknown-chunk.nrws")  # the networks are loaded once, and not measured
+        for name in ("every-unknown-chunk", "joint-two-columns"):
+            narrows.decode(FOLDER / f"valid-{name}.nrws")  # the networks are loaded once, and not measured
         yield
     shared._codec.cache_clear()
 
@@ -234,7 +236,8 @@ from narrows import profiles
 from narrows.compare.memory import peak_mib
 shipped, folder = map(Path, sys.argv[1:])
 profiles._SHIPPED = shipped
-narrows.decode(folder / "valid-every-unknown-chunk.nrws")
+for name in ("every-unknown-chunk", "joint-two-columns"):
+    narrows.decode(folder / f"valid-{name}.nrws")
 before = peak_mib()
 for path in sorted(folder.glob("*.nrws")):
     try:

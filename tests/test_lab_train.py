@@ -31,7 +31,7 @@ from narrows.lab.coding import code  # noqa: E402
 from narrows.lab.dead_zone import DeadZone, Quantiser  # noqa: E402
 from narrows.lab.export import estimated, export, load_network, quantiser_of, tables_of  # noqa: E402
 from narrows.lab.network import TINY, Flagship  # noqa: E402
-from narrows.lab.photos import CropConfig, draw_batch, load_photos  # noqa: E402
+from narrows.lab.photos import CropConfig, Photos, draw_batch, load_photos  # noqa: E402
 from narrows.lab.tables import integer_frequencies  # noqa: E402
 from narrows.lab.train import Stage, TrainConfig, load_run, train  # noqa: E402
 from narrows.profile import Profile  # noqa: E402
@@ -265,9 +265,40 @@ def test_the_stage_decoder_leaves_the_encoder_alone(profile: Path, photos: Path,
     frozen = {name for name, _ in before.named_parameters() if name.startswith(("analysis.", "hyper_analysis."))}
     assert frozen and not frozen & moved
     assert {name.split(".")[0] for name in moved} == {
-        "synthesis", "mean_net", "scale_net", "residual_rate", "side_rate"
+        "synthesis", "mean_net", "scale_net", "residual_rate", "side_net"
     }  # fmt: skip
     assert exported(folder, photos, tmp_path / "profile").is_dir()
+
+
+@pytest.mark.filterwarnings("ignore:2 photographs")
+@pytest.mark.parametrize("of_a_run", [False, True])
+def test_the_stage_side_trains_the_side_net_alone(
+    of_a_run: bool, run: Path, profile: Path, photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "side"
+    train(TINY, config(photos, folder, 3, stage="side"), start=run if of_a_run else profile, progress=False)
+    (before, _), (after, _) = (load_run(run) if of_a_run else (load_network(profile), None)), load_run(folder)
+    moved = {
+        name.split(".")[0] for name, parameter in before.named_parameters()
+        if not torch.equal(parameter, dict(after.named_parameters())[name])
+    }  # fmt: skip
+    assert moved == {"side_net"}
+    assert exported(folder, photos, tmp_path / "profile").is_dir()
+
+
+def test_what_one_crop_holds_out_no_other_trains_on(tmp_path: Path) -> None:
+    for index in range(50):
+        side = 100 if index % 3 else 70
+        Image.fromarray(np.full((side, side, 3), 5 * index, np.uint8)).save(tmp_path / f"{index:02}.png")
+
+    def shades(photos: Photos) -> set[int]:
+        return {int(photos[index][0, 0, 0]) for index in range(len(photos))}
+
+    training, held_out = load_photos(tmp_path, least_side=64, progress=False)
+    with pytest.warns(UserWarning, match="17 photographs"):
+        larger_training, larger_held_out = load_photos(tmp_path, least_side=96, progress=False)
+    assert shades(larger_training) < shades(training) and shades(larger_held_out) <= shades(held_out)
+    assert len(held_out) == 3 and not shades(training) & shades(held_out)
 
 
 @pytest.mark.filterwarnings("ignore:2 photographs")
@@ -312,7 +343,7 @@ def test_the_later_stages_resume_as_what_they_are_and_need_a_profile(
 
 
 def test_a_stage_that_does_not_exist_is_refused(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="noise, written, decoder, not last"):
+    with pytest.raises(OptionError, match="noise, written, decoder, side, not last"):
         config(photos, tmp_path, 1, stage="last")
 
 

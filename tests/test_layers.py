@@ -37,6 +37,7 @@ LAYERS = {
     "tiles": 2,
     "summary": 2,
     "refining": 3,
+    "strip_coder": 3,
     "search": 3,
     "codec": 3,
     "shared": 3,

@@ -38,7 +38,8 @@ def test_tables_are_read_only(colour_profile: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": 2}, "schema"),
+        ({"schema": 3}, "schema"),
+        ({"schema": 2}, "side_steps"),
         ({"schema": True}, "schema"),
         ({"name": "../up"}, "name"),
         ({"name": 3}, "name"),

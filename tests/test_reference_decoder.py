@@ -18,7 +18,8 @@ from PIL import Image
 
 from narrows import container
 from narrows.container import Container, Mode, Strip
-from narrows.entropy import LatentTables, SideTables
+from narrows.entropy import LatentTables, SideTables, encode_joint
+from narrows.limits import Limits
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -253,7 +254,8 @@ def test_what_is_not_exact_is_refused(changed: dict[str, Any]) -> None:
         reference.Graph(data, b"", integer=True).run(inputs)
 
 
-# --- whole files, with a profile made by hand: 2 latent channels at stride 2, one hyper-latent at stride 4, two steps
+# --- whole files, with a profile made by hand: 2 latent channels at stride 2, one hyper-latent at stride 4, two steps;
+# in schema 2 two side steps, three rows of the hyper-latent of which one has 0 and the escape alone, and a limit of 3
 
 TOTAL = 2**24
 RADII = np.array([1, 3, 0], np.int32)
@@ -262,6 +264,18 @@ FREQUENCIES = np.array(
 )
 Z_FREQUENCIES = np.array([[[TOTAL // 4, TOTAL // 2, TOTAL // 4]], [[1, TOTAL - 2, 1]]], np.uint32)
 STEPS = np.array([[[0, 1], [1, 0]], [[1, 0], [0, 1]]], np.uint8)
+SIDE_RADII = np.array([1, 2, 0], np.int32)
+SIDE_FREQUENCIES = np.array(
+    [
+        *(TOTAL // 4, TOTAL // 2, TOTAL // 4 - 9, 9),
+        *(7, TOTAL // 4, TOTAL // 2, TOTAL // 4 - 17, 9, 1),
+        *(3 * TOTAL // 4, TOTAL // 4),
+    ],
+    np.uint32,
+)
+SIDE_STEPS = np.array([[[0, 1], [1, 0]]], np.uint8)
+CENTRE = np.array([[1], [-1]], np.int32)
+LIMIT = 3
 
 
 def scales_rows(z_hat: Array, symbols: Array, quality: int, step: int) -> Array:
@@ -271,7 +285,15 @@ def scales_rows(z_hat: Array, symbols: Array, quality: int, step: int) -> Array:
     return np.clip(rows, 0, 2).astype(np.uint8)
 
 
-def graphs() -> dict[str, tuple[list[Any], list[Any], list[str], dict[str, Array]]]:
+def side_rows(values: Array, quality: int) -> tuple[Array, Array]:
+    """What the side graphs below compute of the sum of the eight neighbours: rows, shift."""
+    _, h, w = values.shape
+    padded = np.pad(values, ((0, 0), (1, 1), (1, 1)))
+    total = sum(padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)) - values
+    return np.clip(np.abs(total) + quality, 0, 2).astype(np.uint8), np.clip(total // 2, -2, 2).astype(np.int32)
+
+
+def graphs(schema: int) -> dict[str, tuple[list[Any], list[Any], list[str], dict[str, Array]]]:
     """Nodes, inputs, outputs and constants of each graph, by file name."""
     z = ("z_hat", TensorProto.INT32, [1, 1, "h", "w"])
     symbols = ("symbols", TensorProto.INT32, [1, 2, "h2", "w2"])
@@ -300,6 +322,24 @@ def graphs() -> dict[str, tuple[list[Any], list[Any], list[str], dict[str, Array
         ]
         constants = {"four": ints(1, 4, 1, 1), "zero": np.array(0, np.float32), "two": np.array(2, np.float32)}
         result[f"scales.{step}.onnx"] = (nodes, [z, quality, *([symbols] if step else [])], ["rows"], constants)
+    values = ("values", TensorProto.INT32, [1, 1, "h", "w"])
+    for step in range(2 if schema == 2 else 0):
+        nodes = [
+            node("Cast", ["values"], ["v"], to=TensorProto.FLOAT),
+            node("Cast", ["quality"], ["q"], to=TensorProto.FLOAT),
+            node("Conv", ["v", "around"], ["total"], pads=[1, 1, 1, 1]),
+            node("Abs", ["total"], ["size"]),
+            node("Add", ["size", "q"], ["sum"]),
+            node("Clip", ["sum", "zero", "two"], ["clipped"]),
+            node("Cast", ["clipped"], ["rows"], to=TensorProto.UINT8),
+            node("Div", ["total", "two"], ["part"]),
+            node("Floor", ["part"], ["whole"]),
+            node("Clip", ["whole", "minus", "two"], ["near"]),
+            node("Cast", ["near"], ["shift"], to=TensorProto.INT32),
+        ]
+        constants = {name: np.array(n, np.float32) for name, n in {"minus": -2, "zero": 0, "two": 2}.items()}
+        constants["around"] = np.array([[[[1, 1, 1], [1, 0, 1], [1, 1, 1]]]], np.float32)
+        result[f"side.{step}.onnx"] = (nodes, [values, quality], ["rows", "shift"], constants)
     nodes = [node("Cast", ["symbols"], ["s"], to=TensorProto.FLOAT), node("Mul", ["s", "half"], ["y_hat"])]
     result["dequantise.onnx"] = (nodes, [symbols], ["y_hat"], {"half": np.array(0.5, np.float32)})
     nodes = [
@@ -320,16 +360,19 @@ def graphs() -> dict[str, tuple[list[Any], list[Any], list[str], dict[str, Array
 WEIGHT = draw((12, 2, 1, 1), np.float16) * np.float16(10)
 
 
-def write_profile(folder: Path) -> bytes:
+def write_profile(folder: Path, schema: int = 1, side_frequencies: Array = SIDE_FREQUENCIES) -> bytes:
     """Write the profile; its digest."""
     tensors: dict[str, Array] = {
         "weight": WEIGHT,
         "context.steps": STEPS,
         "tables.y.radius": RADII,
         "tables.y.frequencies": FREQUENCIES,
-        "tables.z.frequencies": Z_FREQUENCIES,
-        "tables.z.class": np.array([0, 1], np.uint8),
     }
+    if schema == 1:
+        tensors |= {"tables.z.frequencies": Z_FREQUENCIES, "tables.z.class": np.array([0, 1], np.uint8)}
+    else:
+        tensors |= {"side.steps": SIDE_STEPS, "tables.z.radius": SIDE_RADII, "tables.z.frequencies": side_frequencies}
+        tensors["tables.z.centre"] = CENTRE
     names = {"float16": "F16", "uint8": "U8", "int32": "I32", "uint32": "U32"}
     entries, body = {}, b""
     for name, array in tensors.items():
@@ -338,7 +381,7 @@ def write_profile(folder: Path) -> bytes:
         body += array.tobytes()
     header = json.dumps(entries).encode()
     files = {"weights.safetensors": len(header).to_bytes(8, "little") + header + body}
-    for name, (nodes, inputs, outputs, constants) in graphs().items():
+    for name, (nodes, inputs, outputs, constants) in graphs(schema).items():
         initializers = [numpy_helper.from_array(array, key) for key, array in constants.items()]
         if name == "synthesis.onnx":
             tensor = TensorProto(name="weight", data_type=TensorProto.FLOAT16, dims=WEIGHT.shape)
@@ -352,9 +395,11 @@ def write_profile(folder: Path) -> bytes:
         graph = helper.make_graph(nodes, "test", values, results, initializers)
         files[name] = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]).SerializeToString()
     manifest = {
-        "schema": 1, "name": "hand-made", "input_channels": 3, "latent_channels": 2, "latent_stride": 2,
-        "hyper_channels": 1, "hyper_stride": 4, "hyper_limit": 1, "qualities": 2, "context_steps": 2,
+        "schema": schema, "name": "hand-made", "input_channels": 3, "latent_channels": 2, "latent_stride": 2,
+        "hyper_channels": 1, "hyper_stride": 4, "hyper_limit": 1 if schema == 1 else LIMIT,
+        "qualities": 2, "context_steps": 2,
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        **({} if schema == 1 else {"side_steps": 2}),
     }  # fmt: skip
     files["manifest.json"] = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     for name, content in files.items():
@@ -362,16 +407,36 @@ def write_profile(folder: Path) -> bytes:
     return hashlib.sha256(files["manifest.json"]).digest()
 
 
-def encode_integers(height: int, width: int, quality: int) -> tuple[list[Strip], list[Array], list[Array]]:
+def draw_side(generator: np.random.Generator, shape: tuple[int, ...], quality: int) -> tuple[Array, list[Any]]:
+    """A random z_hat of schema 2, and the rows and symbols of its side steps."""
+    centre = CENTRE[quality][:, None, None]
+    wanted = generator.integers(-LIMIT, LIMIT + 1, shape).astype(np.int32) - centre
+    values = np.zeros(shape, np.int32)
+    y, x = np.indices(shape[1:]) % 2
+    steps = []
+    for step in range(2):
+        rows, shift = side_rows(values, quality)
+        now = SIDE_STEPS[:, y, x] == step
+        values[now] = wanted[now]
+        steps.append((rows[now], (values - shift)[now]))
+    return values + centre, steps
+
+
+def encode_integers(height: int, width: int, quality: int, schema: int) -> tuple[list[Strip], list[Array], list[Array]]:
     """Random integers of a picture as strips, coded by the package: strips, symbols and z_hat of each."""
     latent, side = LatentTables(RADII, FREQUENCIES), SideTables(Z_FREQUENCIES)
+    joint_side = LatentTables(SIDE_RADII, SIDE_FREQUENCIES, "tables.z")
     generator = np.random.default_rng(height)
     strips, all_symbols, all_z = [], [], []
     padded_height, padded_width = -(-height // 4) * 4, -(-width // 4) * 4
     strip = 1024 if width <= 4096 else 512
     for top in range(0, padded_height, strip):
         rows = min(strip, padded_height - top)
-        z_hat = generator.integers(-1, 2, (1, rows // 4, padded_width // 4)).astype(np.int32)
+        shape = (1, rows // 4, padded_width // 4)
+        if schema == 1:
+            z_hat = generator.integers(-1, 2, shape).astype(np.int32)
+        else:
+            z_hat, side_steps = draw_side(generator, shape, quality)
         symbols = np.zeros((2, rows // 2, padded_width // 2), np.int32)
         wanted = np.rint(generator.laplace(scale=2, size=symbols.shape)).astype(np.int32)
         wanted.flat[0] = -32767
@@ -382,7 +447,10 @@ def encode_integers(height: int, width: int, quality: int) -> tuple[list[Strip],
             now = STEPS[:, y, x] == step
             symbols[now] = np.where(latent.skipped[table_rows], 0, wanted)[now]
             steps.append((table_rows[now], symbols[now]))
-        strips.append(Strip(side=side.encode(z_hat, quality), latents=latent.encode(steps)))
+        if schema == 1:
+            strips.append(Strip(side=side.encode(z_hat, quality), latents=latent.encode(steps)))
+        else:
+            strips.append(Strip(side=None, latents=encode_joint([(joint_side, side_steps), (latent, steps)])))
         all_symbols.append(symbols)
         all_z.append(z_hat)
     return strips, all_symbols, all_z
@@ -397,9 +465,9 @@ def expected_pixels(symbols: list[Array], height: int, width: int) -> Array:
 
 
 def make_file(
-    digest: bytes, height: int, width: int, mode: Mode, quality: int = 1
+    digest: bytes, height: int, width: int, mode: Mode, quality: int = 1, schema: int = 1
 ) -> tuple[Container, list[Array], list[Array]]:
-    strips, symbols, z_hat = encode_integers(height, width, quality)
+    strips, symbols, z_hat = encode_integers(height, width, quality, schema)
     alpha = zlib.compress(b"".join(b"\0" + bytes(range(width)) for _ in range(height))) if mode.has_alpha else None
     made = Container(
         mode=mode,
@@ -408,22 +476,26 @@ def make_file(
         quality=quality,
         profile=digest[:4],
         strips=tuple(strips),
+        joint=schema == 2,
         alpha=alpha,
         icc=b"icc",
     )
     return made, symbols, z_hat
 
 
+@pytest.mark.parametrize("schema", [1, 2])
 @pytest.mark.parametrize(
     ("height", "width", "quality"),
     [(1, 1, 0), (4, 4, 1), (13, 27, 0), (61, 30, 1), (1024, 5, 1), (1025, 9, 0), (2050, 3, 1), (600, 4100, 0)],
 )
 def test_files_of_the_package_give_their_integers_and_pixels(
-    tmp_path: Path, height: int, width: int, quality: int
+    tmp_path: Path, height: int, width: int, quality: int, schema: int
 ) -> None:
-    digest = write_profile(tmp_path)
-    made, symbols, z_hat = make_file(digest, height, width, Mode.RGB, quality)
-    pixels, found, found_z = reference.decode(container.write(made), tmp_path)
+    digest = write_profile(tmp_path, schema)
+    made, symbols, z_hat = make_file(digest, height, width, Mode.RGB, quality, schema)
+    data = container.write(made)
+    assert data[8] == (3 if schema == 2 else 1 if width <= 4096 else 2)
+    pixels, found, found_z = reference.decode(data, tmp_path)
     assert len(found) == len(symbols) == len(found_z)
     assert all(np.array_equal(a, b) for a, b in zip(found, symbols, strict=True))
     assert all(np.array_equal(a, b) for a, b in zip(found_z, z_hat, strict=True))
@@ -469,6 +541,58 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "synthesis.onnx").write_bytes(b"other")
     with pytest.raises(reference.InvalidError, match="P2"):
         reference.decode(container.write(made), tmp_path)
+
+
+def test_wrong_files_of_version_3_are_refused(tmp_path: Path) -> None:
+    digest = write_profile(tmp_path, 2)
+    made, _, _ = make_file(digest, 5, 6, Mode.RGB, schema=2)
+    (strip,) = made.strips
+    # One position, coded with row 1 in the first side step: 30 - 1 is over the limit.
+    far = encode_joint(
+        [(LatentTables(SIDE_RADII, SIDE_FREQUENCIES), [(np.array([1], np.uint8), np.array([30], np.int32))])]
+    )
+    wrong = {
+        "H12": replace(made, joint=False),
+        "E5": replace(made, strips=(replace(strip, latents=strip.latents + b"\0"),)),
+        "E1[013]": replace(made, strips=(replace(strip, latents=b"\1\0\0\0" + strip.latents),)),
+        "E13": replace(made, width=1, height=1, strips=(replace(strip, latents=far),)),
+    }
+    for rule, file in wrong.items():
+        with pytest.raises(reference.InvalidError, match=rf"rule {rule}\)"):
+            reference.decode(container.write(file), tmp_path)
+
+
+def test_a_skipped_row_of_the_hyper_latent_is_refused(tmp_path: Path) -> None:
+    """TOTAL - 2^17 is the least frequency of a skipped row's symbol 0."""
+    for frequency, refused in ((TOTAL - 2**17 - 1, False), (TOTAL - 2**17, True), (TOTAL - 1, True)):
+        frequencies = np.append(SIDE_FREQUENCIES[:-2], np.array([frequency, TOTAL - frequency], np.uint32))
+        write_profile(tmp_path, 2, frequencies)
+        if refused:
+            with pytest.raises(reference.InvalidError, match="skipped .rule P8"):
+                reference.Profile(tmp_path)
+        else:
+            assert len(reference.Profile(tmp_path).side_tables) == 3
+
+
+@pytest.mark.parametrize(("version", "rule"), [(0, "H2"), (2, "H12"), (3, "C3"), (4, "H2")])
+def test_a_file_of_version_1_is_one_of_no_other_version(version: int, rule: str) -> None:
+    data = bytearray(container.write(make_file(bytes(4), 1, 1, Mode.LA)[0]))
+    size = container.read_header(bytes(data), Limits()).size_bytes
+    data[8] = version
+    data[size - 4 : size] = zlib.crc32(data[: size - 4]).to_bytes(4, "little")
+    with pytest.raises(reference.InvalidError, match=rf"rule {rule}\)"):
+        reference.File(bytes(data))
+
+
+def test_a_joint_file_needs_a_profile_of_schema_2(tmp_path: Path) -> None:
+    made, _, _ = make_file(write_profile(tmp_path), 5, 6, Mode.RGB, schema=2)
+    with pytest.raises(reference.InvalidError, match="rule H12"):
+        reference.decode(container.write(made), tmp_path)
+
+
+def test_the_streams_of_version_3_are_cut_where_they_end() -> None:
+    lengths = {len(make_file(bytes(4), size, 6, Mode.RGB, schema=2)[0].strips[0].latents) % 4 for size in range(1, 40)}
+    assert lengths == {0, 1, 2, 3}
 
 
 def test_every_flipped_bit_and_every_cut_of_a_file_is_refused(tmp_path: Path) -> None:

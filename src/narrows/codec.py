@@ -1,8 +1,8 @@
 """The codec: each direction told whole, in order.
 
     encode   picture -> analysis (tiles, edges padded) -> y, z -> z_hat = round(z)
-             per strip: quantise -> symbols and rows -> chunks `side` (z_hat) and `latents` (symbols)
-    decode   per strip: `side` -> z_hat; per context step: scales -> rows -> symbols; dequantise -> y_hat
+             per strip: quantise -> symbols and rows -> z_hat and symbols as bytes (strip_coder.py)
+    decode   per strip: z_hat; per context step: scales -> rows -> symbols; dequantise -> y_hat
              synthesis (tiles) -> crop -> picture
 
 Only integers stand between the bytes and the symbols. Strips are coded one after the other, since one run of a graph
@@ -44,7 +44,8 @@ from narrows.pixels import Source as PictureSource
 from narrows.profile import Profile, find
 from narrows.refining import Refinement
 from narrows.runtime import Latents, Networks, Symbols
-from narrows.tiles import Box, StepOrder, Tile, bands, padded, strips
+from narrows.strip_coder import StripCoder
+from narrows.tiles import Box, Tile, bands, padded, strips
 
 Progress: TypeAlias = Callable[[float], None]
 Region: TypeAlias = tuple[int, int, int, int]
@@ -64,7 +65,7 @@ class Codec:
         self.limits = limits or Limits()
         self.profile = Profile.load(find(profile))
         self._networks = Networks(self.profile, threads)
-        self._order = StepOrder(self.profile.steps, self.profile.manifest.context_steps)
+        self._strips = StripCoder(self.profile, self._networks)
         self._refine = Refinement(self.profile, self._networks.threads)
 
     def limited(self, limits: Limits) -> Codec:
@@ -172,7 +173,7 @@ class Codec:
         for part in self._parts(work, index):
             trials = self._trials(work, replace(part, above=above))
             best = min(trials, key=lambda trial: trial.cost)
-            coded.append(Strip(side=self._side(part), latents=best.latents))
+            coded.append(best.strip)
             above = None if best.y_hat is None else best.y_hat[:, :, -self._reach() :]
             work.report.within_trial(part.box.bottom / height)
         return container.write(
@@ -183,6 +184,7 @@ class Codec:
                 quality=index,
                 profile=self.profile.digest[:DIGEST_BYTES],
                 strips=tuple(coded),
+                joint=self.profile.side_context is not None,
                 alpha=work.alpha,
                 icc=picture.icc if work.metadata else None,
                 exif=picture.exif if work.metadata else None,
@@ -244,11 +246,6 @@ class Codec:
         manifest = self.profile.manifest
         return padded(manifest.synthesis_halo, manifest.hyper_stride) // manifest.latent_stride
 
-    def _side(self, part: _Part) -> bytes | None:
-        if part.z_hat is None or self.profile.side_tables is None:
-            return None
-        return self.profile.side_tables.encode(part.z_hat[0], int(self.profile.side_classes[part.index]))
-
     def _trials(self, work: _Work, part: _Part) -> Iterator[_Trial]:
         """The strip's latents as the analysis gives them, coded; then as its decoded picture says they should be.
 
@@ -257,7 +254,7 @@ class Codec:
         """
         dead_zone = 0.0 if work.effort == 0 else self.profile.manifest.dead_zone
         if work.effort < search.LEAST_COMPARED:
-            yield _Trial(latents=self._code(part, part.y, dead_zone)[1])
+            yield _Trial(strip=self._code(part, part.y, dead_zone)[1])
             return
         target, passes = part.y, search.FEEDBACK_PASSES.get(work.effort, 0)
         for number in range(passes + 1):
@@ -268,13 +265,12 @@ class Codec:
         if work.effort == search.REFINED:
             yield self._judged(work, part, *self._code(part, self._refined(work, part), 0.0))[0]
 
-    def _code(self, part: _Part, y: Latents, dead_zone: float) -> tuple[Symbols, bytes]:
-        """Symbols of latents, and the chunk `latents` that holds them."""
+    def _code(self, part: _Part, y: Latents, dead_zone: float) -> tuple[Symbols, Strip]:
+        """Symbols of latents, and the streams that hold them."""
         symbols, rows = self._networks.quantise(y, part.z_hat, part.index, dead_zone)
-        masks = self._order.masks(*y.shape[2:])
-        return symbols, self.profile.latent_tables.encode([(rows.reshape(-1), symbols.reshape(-1), m) for m in masks])
+        return symbols, self._strips.encode(symbols, rows, part.z_hat, part.index)
 
-    def _judged(self, work: _Work, part: _Part, symbols: Symbols, latents: bytes) -> tuple[_Trial, Latents, Samples]:
+    def _judged(self, work: _Work, part: _Part, symbols: Symbols, strip: Strip) -> tuple[_Trial, Latents, Samples]:
         """The strip (H, W, C) decoded between its neighbours, the next one as if it were not quantised; its cost."""
         manifest, box = self.profile.manifest, part.box
         original = work.picture.samples[box.top : box.bottom]
@@ -288,8 +284,8 @@ class Codec:
         for place, samples in self._synthesise(parts, wanted, bounds, part.index, original.shape[2]):
             decoded[_slices(place)] = samples
         error = search.squared_error(original, decoded) / original.shape[2]
-        cost = 8 * len(latents) + search.ERROR_WORTH * manifest.lambdas[part.index] * error
-        return _Trial(latents=latents, y_hat=y_hat, cost=cost), y_hat, decoded
+        cost = 8 * len(strip.latents) + search.ERROR_WORTH * manifest.lambdas[part.index] * error
+        return _Trial(strip=strip, y_hat=y_hat, cost=cost), y_hat, decoded
 
     def _analysed_again(self, work: _Work, part: _Part, decoded: Samples) -> Latents:
         """y of the picture with one strip replaced by what was decoded."""
@@ -369,19 +365,7 @@ class Codec:
 
     def read_symbols(self, strip: Strip, box: Box, index: int) -> tuple[Symbols, Symbols | None]:
         """The integers of one strip: symbols (1, m, h, w) and z_hat (1, hz, h', w'), the same on every machine."""
-        manifest = self.profile.manifest
-        z_hat = None
-        if strip.side is not None and self.profile.side_tables is not None:
-            shape = (manifest.hyper_channels, box.height // manifest.hyper_stride, box.width // manifest.hyper_stride)
-            z_hat = self.profile.side_tables.decode(strip.side, shape, int(self.profile.side_classes[index]))[None]
-        rows, columns = box.height // manifest.latent_stride, box.width // manifest.latent_stride
-        symbols = np.zeros((1, manifest.latent_channels, rows, columns), np.int32)
-        flat = symbols.reshape(-1)
-        decoder = self.profile.latent_tables.decoder(strip.latents)
-        for step, mask in enumerate(self._order.masks(rows, columns)):
-            decoder.step_into(flat, self._networks.scales(step, z_hat, symbols, index).reshape(-1), mask)
-        decoder.finish()
-        return symbols, z_hat
+        return self._strips.decode(strip, box, index)
 
     def _decode_strip(self, strip: Strip, box: Box, index: int) -> Latents:
         """y_hat (1, m, h, w) of one strip."""
@@ -425,7 +409,9 @@ class Codec:
             )
         if file.quality >= manifest.qualities:
             raise CorruptError(f"has the quality index {file.quality}, its profile has {manifest.qualities} qualities")
-        if (file.strips[0].side is None) != (manifest.hyper_channels == 0):
+        if file.joint != (self.profile.side_context is not None):  # H12
+            raise CorruptError(f"has a format version that does not go with schema {manifest.schema} (rule H12)")
+        if (file.strips[0].side is None) != (self.profile.side_tables is None):  # C7
             raise CorruptError("has side chunks and its profile has no hyper-latent, or the other way round")
         if strip_rows(file.width) % manifest.hyper_stride:  # D7
             raise CorruptError(f"is {file.width} pixels wide, too wide for its profile (rule D7)")
@@ -486,9 +472,9 @@ class _Part:
 
 @dataclass(frozen=True, kw_only=True)
 class _Trial:
-    """A strip's chunk `latents`; if it is compared with others, y_hat, and bits + what its squared error is worth."""
+    """A strip as coded; if it is compared with others, y_hat, and bits + what its squared error is worth."""
 
-    latents: bytes
+    strip: Strip
     y_hat: Latents | None = None
     cost: float = 0.0
 

@@ -15,7 +15,7 @@ from narrows.errors import CorruptError, NotNarrowsError, OptionError, Truncated
 from narrows.limits import Limits
 
 SIGNATURE = b"\x89NRW\r\n\x1a\n"
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 STRIP_ROWS = 1024
 STRIP_PIXELS = 2**22
 LEAST_STRIP_ROWS = 128
@@ -70,7 +70,10 @@ _KNOWN = (*_METADATA, ChunkType.ALPHA, ChunkType.SIDE, ChunkType.LATENTS)
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """The coded streams of one strip of the picture; `side` is None if the profile has no hyper-latent."""
+    """The coded streams of one strip of the picture; `side` is None if the profile has no hyper-latent.
+
+    In version 3 `latents` holds the hyper-latent as well.
+    """
 
     side: bytes | None
     latents: bytes
@@ -123,7 +126,10 @@ class Metadata:
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """All that a file holds, as written and as read. Empty metadata counts as none."""
+    """All that a file holds, as written and as read. Empty metadata counts as none.
+
+    `joint`: each strip is one stream, hyper-latent and latents, as version 3 has it.
+    """
 
     mode: Mode
     width: int
@@ -131,6 +137,7 @@ class Container:
     quality: int
     profile: bytes
     strips: tuple[Strip, ...]
+    joint: bool = False
     alpha: bytes | None = None
     icc: bytes | None = None
     exif: bytes | None = None
@@ -154,8 +161,10 @@ def strip_count(width: int, height: int) -> int:
     return -(-height // strip_rows(width))
 
 
-def version_of(width: int) -> int:
-    """The format version of a picture of this width: 1 knows strips of 1024 rows alone."""
+def version_of(width: int, *, joint: bool = False) -> int:
+    """The format version: 3 where streams are joint, else by the width, since 1 knows strips of 1024 rows alone."""
+    if joint:
+        return 3
     return 1 if strip_rows(width) == STRIP_ROWS else 2
 
 
@@ -168,7 +177,7 @@ def write(container: Container) -> bytes:
     header = b"".join(
         (
             SIGNATURE,
-            bytes((version_of(container.width), container.mode)),
+            bytes((version_of(container.width, joint=container.joint), container.mode)),
             _varint(container.width),
             _varint(container.height),
             bytes((container.quality,)),
@@ -194,7 +203,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
     cursor = _Cursor(data, len(SIGNATURE))
     version = cursor.byte()
     if version not in VERSIONS:  # H2: before any later field, whose meaning it decides
-        known = " and ".join(map(str, VERSIONS))
+        known = f"{VERSIONS[0]} to {VERSIONS[-1]}"
         raise UnsupportedError(f"has format version {version}, this release reads {known}; try: pip install -U narrows")
     mode = cursor.byte()
     width = cursor.varint()
@@ -214,9 +223,9 @@ def read_header(data: bytes, limits: Limits) -> Header:
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):  # H5
         raise CorruptError(f"is {width} x {height} pixels, each side must be 1 to {MAX_SIDE} (rule H5)")
     limits.check_pixels(width, height)  # H10
-    if version != version_of(width):  # H12
+    if version < 3 and version != version_of(width):  # H12
         raise CorruptError(f"has format version {version}, a width of {width} needs {version_of(width)} (rule H12)")
-    _check_order([chunk.type for chunk in chunks], Mode(mode), strip_count(width, height))
+    _check_order([chunk.type for chunk in chunks], Mode(mode), strip_count(width, height), joint=version >= 3)
     for chunk in chunks:
         if chunk.type in _METADATA:
             limits.check_metadata(chunk.name, chunk.length)  # H10
@@ -270,6 +279,7 @@ def read(data: bytes, limits: Limits) -> Container:
         quality=header.quality,
         profile=header.profile,
         strips=tuple(strips),
+        joint=header.version >= 3,
         alpha=others.get(ChunkType.ALPHA),
         icc=others.get(ChunkType.ICC),
         exif=others.get(ChunkType.EXIF),
@@ -291,7 +301,7 @@ def _contents(data: bytes, header: Header) -> Iterator[tuple[int, bytes]]:
         position = end
 
 
-def _check_order(types: list[int], mode: Mode, strips: int) -> None:
+def _check_order(types: list[int], mode: Mode, strips: int, *, joint: bool) -> None:
     """Rules C2 to C7: there is exactly one order for each set of chunks."""
     for kind in types:
         if kind >= _TYPE_LIMIT:  # C2
@@ -300,7 +310,8 @@ def _check_order(types: list[int], mode: Mode, strips: int) -> None:
             raise UnsupportedError(f"has a critical chunk of type {kind}, unknown to this release (rule C2)")
     unknown = sorted({kind for kind in types if kind not in _KNOWN})
     metadata = [kind for kind in _METADATA if kind in types]
-    strip = [ChunkType.SIDE, ChunkType.LATENTS] if ChunkType.SIDE in types else [ChunkType.LATENTS]
+    has_side = ChunkType.SIDE in types and not joint
+    strip = [ChunkType.SIDE, ChunkType.LATENTS] if has_side else [ChunkType.LATENTS]
     expected = [*metadata, *([ChunkType.ALPHA] if mode.has_alpha else []), *(strip * strips), *unknown]
     for place, (found, due) in enumerate(zip_longest(types, expected), start=1):
         if found != due:  # C3 to C7
@@ -327,6 +338,8 @@ def _check_writable(container: Container) -> None:
         )
     if len({strip.side is None for strip in container.strips}) != 1:
         raise OptionError("some strips have a side chunk and some have none")
+    if container.joint and container.strips[0].side is not None:
+        raise OptionError("joint streams go without side chunks")
     if (container.alpha is not None) != container.mode.has_alpha:
         raise OptionError(f"an alpha chunk goes with the modes LA and RGBA, and the mode is {container.mode.name}")
 

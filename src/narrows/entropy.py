@@ -1,4 +1,4 @@
-"""Symbols to bytes and back with a profile's integer tables: docs/FORMAT.md, section 6, rules E1 to E12.
+"""Symbols to bytes and back with a profile's integer tables: docs/FORMAT.md, section 6, rules E1 to E13.
 
 The coder is constriction's AnsCoder (32-bit words, 64-bit state, 24-bit frequencies), and this is the only file that
 imports it. All symbols that share a table are coded in one call, so half a million symbols take milliseconds.
@@ -32,10 +32,13 @@ Symbols = NDArray[np.int32]
 Frequencies = NDArray[np.uint32]
 Mask = NDArray[np.uint8]
 """(n,) 1 where a symbol belongs to a context step, 0 elsewhere."""
+Step = tuple[Rows, Symbols] | tuple[Rows, Symbols, Mask]
+Stream = Any
+"""A coder of constriction that is being read."""
 
 
 class LatentTables:
-    """The frequency tables of the latents' symbols, one per row.
+    """The frequency tables of the latents' symbols, one per row; in profiles of schema 2 those of the hyper-latent too.
 
     `radius` (rows,) holds R of each row; `frequencies` (sum of 2R+2,) holds row after row the frequencies of the
     symbols -R..R and then of the escape. ProfileError unless every row sums to 2^24 with no entry below 1. Read-only
@@ -43,19 +46,19 @@ class LatentTables:
     zero in rows that are `skipped` (rows,), and `starts` (rows + 1,) where a row begins.
     """
 
-    def __init__(self, radius: NDArray[np.int32], frequencies: NDArray[np.uint32]) -> None:
+    def __init__(self, radius: NDArray[np.int32], frequencies: NDArray[np.uint32], name: str = "tables.y") -> None:
         if radius.ndim != 1 or not 1 <= radius.size <= MAX_ROWS:
-            raise ProfileError(f"tables.y.radius has shape {radius.shape}, expected 1 to {MAX_ROWS} rows")
+            raise ProfileError(f"{name}.radius has shape {radius.shape}, expected 1 to {MAX_ROWS} rows")
         if radius.min() < 0 or radius.max() > ESCAPE_LIMIT:
-            raise ProfileError(f"tables.y.radius holds a value outside 0..{ESCAPE_LIMIT}")
+            raise ProfileError(f"{name}.radius holds a value outside 0..{ESCAPE_LIMIT}")
         sizes = 2 * radius.astype(np.int64) + 2
         if frequencies.ndim != 1 or frequencies.size != sizes.sum():
-            raise ProfileError(f"tables.y.frequencies has shape {frequencies.shape}, the radii need ({sizes.sum()},)")
+            raise ProfileError(f"{name}.frequencies has shape {frequencies.shape}, the radii need ({sizes.sum()},)")
         self.radius: Symbols = radius.astype(np.int32)
         self.starts = np.concatenate(([0], np.cumsum(sizes)))
         self._frequencies: Frequencies = frequencies.astype(np.uint32)
         tables = [self.frequencies(row) for row in range(radius.size)]
-        self._models = [_model(table, f"row {row} of tables.y.frequencies") for row, table in enumerate(tables)]
+        self._models = [_model(table, f"row {row} of {name}.frequencies") for row, table in enumerate(tables)]
         self.skipped: NDArray[np.bool_] = np.array(
             [table[r] >= SKIP_BOUND for table, r in zip(tables, radius, strict=True)]
         )
@@ -69,7 +72,7 @@ class LatentTables:
         """The 2R+2 frequencies of one row: symbols -R..R, then the escape."""
         return self._frequencies[self.starts[row] : self.starts[row + 1]]
 
-    def encode(self, steps: Sequence[tuple[Rows, Symbols] | tuple[Rows, Symbols, Mask]]) -> bytes:
+    def encode(self, steps: Sequence[Step]) -> bytes:
         """Code each context step's rows and symbols, both (n,) in raster order (c, y, x), where its mask is 1.
 
         A step without a mask has all of them.
@@ -77,15 +80,17 @@ class LatentTables:
         graphs of a valid profile produce none of these.
         """
         coder = constriction.stream.stack.AnsCoder()
+        self._push(coder, steps)
+        return _to_bytes(coder)
+
+    def _push(self, coder: Any, steps: Sequence[Step]) -> None:
         for rows, symbols, *masks in reversed(steps):  # a stack: what is read first is written last
             groups = _group(rows, self.skipped, *masks)
             sorted_symbols = symbols[groups.positions]
             if np.count_nonzero(sorted_symbols) != np.count_nonzero((symbols != 0) & masks[0] if masks else symbols):
-                raise ProfileError("the profile's quantise graph gives a symbol that is not zero in a skipped row")
+                raise ProfileError("the profile's graphs give a symbol that is not zero in a skipped row")
             if sorted_symbols.size and (sorted_symbols.min() < -ESCAPE_LIMIT or sorted_symbols.max() > ESCAPE_LIMIT):
-                raise ProfileError(
-                    f"the profile's quantise graph gives a symbol outside -{ESCAPE_LIMIT}..{ESCAPE_LIMIT}"
-                )
+                raise ProfileError(f"the profile's graphs give a symbol outside -{ESCAPE_LIMIT}..{ESCAPE_LIMIT}")
             for row, start, stop in reversed(groups.spans):
                 radius = int(self.radius[row])
                 values = sorted_symbols[start:stop]
@@ -95,11 +100,14 @@ class LatentTables:
                     index[outside] = 2 * radius + 1
                     coder.encode_reverse(values[outside] + np.int32(ESCAPE_LIMIT + 1), _UNIFORM)
                 coder.encode_reverse(index, self._models[row])
-        return _to_bytes(coder)
 
     def decoder(self, data: bytes) -> LatentDecoder:
-        """Begin to read one `latents` chunk; CorruptError if it cannot be a stream of the coder."""
-        return LatentDecoder(self, data)
+        """Begin to read a `latents` chunk of versions 1 and 2; CorruptError if it cannot be a stream of the coder."""
+        return LatentDecoder(self, _from_bytes(data, "latents"))
+
+    def reader(self, stream: Stream) -> LatentDecoder:
+        """Read on in a stream of version 3."""
+        return LatentDecoder(self, stream)
 
     def bits(self, rows: Rows, symbols: Symbols) -> float:
         """Ideal code length in bits, from the tables; rows and symbols have one shape. Escapes count 16 bits more."""
@@ -112,9 +120,9 @@ class LatentTables:
 class LatentDecoder:
     """Reads the symbols of one `latents` chunk, context step by context step. Not shared between threads."""
 
-    def __init__(self, tables: LatentTables, data: bytes) -> None:
+    def __init__(self, tables: LatentTables, coder: Stream) -> None:
         self._tables = tables
-        self._coder = _from_bytes(data, "latents")
+        self._coder = coder
 
     def step(self, rows: Rows) -> Symbols:
         """Decode the symbols of the next context step, (n,) int32 for rows (n,) uint8; errors as in step_into."""
@@ -153,8 +161,26 @@ class LatentDecoder:
         _require_empty(self._coder, "latents")
 
 
+def encode_joint(parts: Sequence[tuple[LatentTables, Sequence[Step]]]) -> bytes:
+    """One stream of version 3: for each part in the order of reading its tables and its steps, as LatentTables.encode.
+
+    Zero bytes at its end are left out (E4).
+    """
+    coder = constriction.stream.stack.AnsCoder()
+    for tables, steps in reversed(parts):
+        tables._push(coder, steps)
+    return _to_bytes(coder).rstrip(b"\0")
+
+
+def open_joint(data: bytes) -> Stream:
+    """Begin to read a stream of version 3 with LatentTables.reader; CorruptError if no writer ends one so (E5)."""
+    if data.endswith(b"\0"):
+        raise CorruptError("chunk latents ends in a zero byte, no encoder writes one (rule E5)")
+    return _from_bytes(data + bytes(-len(data) % _WORD.itemsize), "latents")
+
+
 class SideTables:
-    """The frequency tables of the hyper-latent: `frequencies` (classes, channels, 2L+1), for the values -L..L.
+    """The tables of the hyper-latent in schema 1: `frequencies` (classes, channels, 2L+1), for the values -L..L.
 
     ProfileError unless every table sums to 2^24 with no entry below 1. Threads may share it.
     """
@@ -227,7 +253,7 @@ def _group(rows: Rows, skipped: NDArray[np.bool_], mask: Mask | None = None) -> 
     if mask is not None:
         kind = kind * mask
     if kind.size and kind.max() == 2:
-        raise ProfileError(f"the profile's scales graph asks for row {rows[kind == 2].max()} of {skipped.size}")
+        raise ProfileError(f"the profile's graphs ask for row {rows[kind == 2].max()} of {skipped.size}")
     positions = np.flatnonzero(kind.view(np.bool_))
     kept = rows[positions]
     # Stable, so raster order stays; numpy sorts uint8 by radix, which makes this linear.

@@ -30,7 +30,7 @@ from narrows.profiles import MANIFEST, MAX_MANIFEST, find
 
 __all__ = ["Manifest", "Profile", "find"]
 
-SCHEMA = 1
+SCHEMAS = (1, 2)
 MAX_GRAPH = 2**26  # bytes
 MAX_WEIGHTS = 2**31  # bytes
 
@@ -41,7 +41,10 @@ _TENSOR_TYPES: dict[str, np.dtype[Any]] = {"U8": np.dtype("<u1"), "I32": np.dtyp
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """The keys of manifest.json, in its units: strides and halos in pixels. Checked on construction (ProfileError)."""
+    """The keys of manifest.json, in its units: strides and halos in pixels. Checked on construction (ProfileError).
+
+    `side_steps` is a key of schema 2 alone: in how many steps the hyper-latent is coded, 0 where it has no context.
+    """
 
     schema: int
     name: str
@@ -61,6 +64,7 @@ class Manifest:
     synthesis_halo: int
     files: dict[str, str]
     training: dict[str, Any]
+    side_steps: int = 0
 
     def __post_init__(self) -> None:
         for key in ("name", "version"):
@@ -87,6 +91,11 @@ class Manifest:
             )
         else:
             _require(self.hyper_limit >= 1, "hyper_limit must be at least 1")
+        if self.schema == 1:
+            _require(self.side_steps == 0, "side_steps is a key of schema 2")
+        else:
+            _require(self.hyper_channels, "schema 2 is for profiles with a hyper-latent")
+            _integer("side_steps", self.side_steps, 1, 256)
         _integer("qualities", self.qualities, 1, 256)
         _require(
             len(self.lambdas) == self.qualities
@@ -115,6 +124,7 @@ class Manifest:
             "analysis.onnx": {"picture": "uint8", "quality": "int64"},
             "quantise.onnx": {"y": "float32", **hyper, "quality": "int64", "dead_zone": "float32"},
             **{f"scales.{step}.onnx": symbols for step in range(self.context_steps)},
+            **{f"side.{step}.onnx": {"values": "int32", "quality": "int64"} for step in range(self.side_steps)},
             "dequantise.onnx": symbols,
             "synthesis.onnx": {"y_hat": "float32", "quality": "int64"},
         }
@@ -127,12 +137,29 @@ class Manifest:
             return {"symbols": "int32", "rows": "uint8"}
         if name == "dequantise.onnx":
             return {"y_hat": "float32"}
+        if name.startswith("side."):
+            return {"rows": "uint8", "shift": "int32"}
         return {"picture": "uint8"} if name == "synthesis.onnx" else {"rows": "uint8"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class SideContext:
+    """How a profile of schema 2 codes the hyper-latent: `steps` (hz, 2, 2) as those of the latents.
+
+    `centre` (qualities, hz) is taken off its values first.
+    """
+
+    tables: LatentTables
+    steps: NDArray[np.uint8]
+    centre: NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Profile:
-    """A checked profile. `steps` (m, 2, 2): the context step of each channel at (row parity, column parity)."""
+    """A checked profile. `steps` (m, 2, 2): the context step of each channel at (row parity, column parity).
+
+    With a hyper-latent either `side_tables` and `side_classes` say how it is coded (schema 1), or `side_context`.
+    """
 
     folder: Path
     digest: bytes
@@ -141,6 +168,7 @@ class Profile:
     latent_tables: LatentTables
     side_tables: SideTables | None
     side_classes: NDArray[np.uint8]
+    side_context: SideContext | None
     steps: NDArray[np.uint8]
 
     @classmethod
@@ -155,13 +183,10 @@ class Profile:
             weights = _read_hashed(folder, WEIGHTS, MAX_WEIGHTS, manifest)
             start = _data_start(weights)
             tables = _Tables(weights)
-            steps = tables.take("context.steps", "U8", (manifest.latent_channels, 2, 2))
-            last = manifest.context_steps - 1
-            _require(int(steps.max()) <= last, f"context.steps names a step over {last}")
-            latent_tables = LatentTables(
-                tables.take("tables.y.radius", "I32", (None,)), tables.take("tables.y.frequencies", "U32", (None,))
-            )
+            steps = tables.steps("context.steps", manifest.latent_channels, manifest.context_steps)
+            latent_tables = tables.rows("tables.y")
             side_tables, side_classes = _side_tables(tables, manifest)
+            side_context = _side_context(tables, manifest)
         graphs = {}
         for name, inputs in manifest.graph_inputs().items():
             with _source(folder / name):
@@ -176,6 +201,7 @@ class Profile:
             latent_tables=latent_tables,
             side_tables=side_tables,
             side_classes=side_classes,
+            side_context=side_context,
             steps=steps,
         )
 
@@ -205,15 +231,44 @@ class _Tables:
         array: NDArray[Any] = np.frombuffer(bytes(tensor["data"]), _TENSOR_TYPES[kind]).reshape(found)
         return array  # of bytes, so read-only
 
+    def rows(self, name: str) -> LatentTables:
+        """The tables of `name`.radius and `name`.frequencies."""
+        radius, frequencies = (
+            self.take(f"{name}.radius", "I32", (None,)),
+            self.take(f"{name}.frequencies", "U32", (None,)),
+        )
+        return LatentTables(radius, frequencies, name)
+
+    def steps(self, name: str, channels: int, count: int) -> NDArray[np.uint8]:
+        """(channels, 2, 2): which of `count` steps codes a channel at (row parity, column parity)."""
+        steps: NDArray[np.uint8] = self.take(name, "U8", (channels, 2, 2))
+        _require(int(steps.max()) < count, f"{name} names a step over {count - 1}")
+        return steps
+
 
 def _side_tables(tables: _Tables, manifest: Manifest) -> tuple[SideTables | None, NDArray[np.uint8]]:
-    if not manifest.hyper_channels:
+    if not manifest.hyper_channels or manifest.side_steps:
         return None, np.zeros(manifest.qualities, np.uint8)
     shape = (None, manifest.hyper_channels, 2 * manifest.hyper_limit + 1)
     frequencies = tables.take("tables.z.frequencies", "U32", shape)
     classes = tables.take("tables.z.class", "U8", (manifest.qualities,))
     _require(int(classes.max()) < len(frequencies), f"tables.z.class names a class over {len(frequencies) - 1}")
     return SideTables(frequencies), classes
+
+
+def _side_context(tables: _Tables, manifest: Manifest) -> SideContext | None:
+    if not manifest.side_steps:
+        return None
+    centre = tables.take("tables.z.centre", "I32", (manifest.qualities, manifest.hyper_channels))
+    limit = manifest.hyper_limit
+    _require(bool((np.abs(centre.astype(np.int64)) <= limit).all()), f"tables.z.centre leaves -{limit}..{limit}")
+    rows = tables.rows("tables.z")
+    _require(not rows.skipped.any(), "tables.z.frequencies has a row that is skipped")
+    return SideContext(
+        tables=rows,
+        steps=tables.steps("side.steps", manifest.hyper_channels, manifest.side_steps),
+        centre=centre.astype(np.int32),
+    )
 
 
 def _parse_manifest(text: bytes) -> Manifest:
@@ -226,10 +281,13 @@ def _parse_manifest(text: bytes) -> Manifest:
     _require(isinstance(content, dict), "is not a JSON object")
     # The schema decides what the other keys mean, so it is looked at first.
     schema = content.get("schema")
-    known = schema == SCHEMA and type(schema) is int
-    _require(known, f"schema is {schema!r}, this release reads {SCHEMA}; try: pip install -U narrows")
+    known = schema in SCHEMAS and type(schema) is int
+    _require(
+        known,
+        f"schema is {schema!r}, this release reads {' and '.join(map(str, SCHEMAS))}; try: pip install -U narrows",
+    )
     _require(canonical_bytes == text, "is not canonical JSON (sorted keys, no spaces), so its digest would not be one")
-    names = {field.name for field in fields(Manifest)}
+    names = {field.name for field in fields(Manifest)} - ({"side_steps"} if schema == 1 else set())
     _require(set(content) == names, f"has the wrong keys: missing or unknown {sorted(names ^ set(content))}")
     _require(isinstance(content["lambdas"], list), "lambdas must be a list")
     return Manifest(**{**content, "lambdas": tuple(content["lambdas"])})

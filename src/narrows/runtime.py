@@ -88,6 +88,19 @@ class Networks:
         _check_shape(name, rows, symbols.shape)
         return rows
 
+    def side(self, step: int, values: Symbols, quality: int) -> tuple[Rows, Symbols]:
+        """The table row of each value of one strip's hyper-latent, and what is added to its symbol; valid in `step`.
+
+        `values` (1, hz, h', w') holds those of earlier steps and zero elsewhere.
+        """
+        name = f"side.{step}.onnx"
+        rows, shift = self._run(name, {"values": values, "quality": _index(quality)})
+        _check_shape(name, rows, values.shape)
+        _check_shape(name, shift, values.shape)
+        if shift.min() < -SYMBOL_LIMIT or shift.max() > SYMBOL_LIMIT:
+            raise self._error(name, f"gives a shift over {SYMBOL_LIMIT}")
+        return rows, shift
+
     def dequantise(self, symbols: Symbols, z_hat: Symbols | None, quality: int) -> Latents:
         """y_hat (1, m, h, w) of one strip."""
         feeds = {"symbols": symbols, "z_hat": z_hat, "quality": _index(quality)}

@@ -2,7 +2,13 @@
 
 A golden file is never made again: later releases must read the old ones. For every NAME.nrws there are NAME.json, with
 the SHA-256 of its integers (symbols, then z_hat, strip after strip, as little-endian int32), and NAME.png, its pixels.
-The profile is the recipe `tiny` of narrows.lab after 300 steps.
+
+    here    a profile of schema 1: the recipe `tiny` of narrows.lab after 300 steps, when it had no side net
+    v3      a profile of schema 2: the same recipe with one, after 300 steps and 300 of the side net alone, which
+            brings centres and shifts that are not 0:
+            narrows lab train tiny --photos PHOTOS --steps 300 --limit 400 -o RUN
+            narrows lab train tiny --photos PHOTOS --steps 300 --limit 400 -o SIDE --init RUN --stage side --rate 0.01
+            narrows lab export SIDE -o tests/golden/v3/profile --photos PHOTOS --dead-zone 0.5 --samples 300 --limit 400
 """
 
 from __future__ import annotations
@@ -22,7 +28,8 @@ from narrows.container import Container
 from narrows.tiles import Box, padded, strips
 
 HERE = Path(__file__).parent
-PROFILE = HERE / "profile"
+SETS = (HERE, HERE / "v3")
+"""The folders of golden files, each with the folder of its profile."""
 
 Integers = list[tuple[NDArray[np.int32], NDArray[np.int32]]]
 
@@ -89,19 +96,21 @@ def digest_of(integers: Integers) -> str:
 
 
 def main() -> None:
-    codec = Codec(PROFILE, threads=1)
-    for name, picture, quality in wanted():
-        path = HERE / f"{name}.nrws"
-        if path.exists():
-            continue
-        data = codec.encode(picture, quality=quality)
-        path.write_bytes(data)
-        integers = integers_of(codec, container.read(data, Limits()))
-        record = {"integers": digest_of(integers)}
-        path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
-        decoded = codec.decode(data)
-        Image.fromarray(np.asarray(decoded)).save(path.with_suffix(".png"))
-        sys.stdout.write(f"{path.name}: {len(data)} bytes\n")
+    for folder in SETS:
+        codec = Codec(folder / "profile", threads=1)
+        for name, picture, quality in wanted():
+            path = folder / f"{name}.nrws"
+            if not path.exists():
+                _make(codec, path, picture, quality)
+
+
+def _make(codec: Codec, path: Path, picture: Image.Image, quality: float) -> None:
+    data = codec.encode(picture, quality=quality)
+    path.write_bytes(data)
+    record = {"integers": digest_of(integers_of(codec, container.read(data, Limits())))}
+    path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    Image.fromarray(np.asarray(codec.decode(data))).save(path.with_suffix(".png"))
+    sys.stdout.write(f"{path.relative_to(HERE)}: {len(data)} bytes\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from zlib import crc32
 
 SIGNATURE = b"\x89NRW\r\n\x1a\n"
 PROFILE = bytes.fromhex("0d149ec5")  # of tests/golden/profile, whose qualities are 0 to 7
+PROFILE_3 = bytes.fromhex("9d639634")  # of tests/golden/v3/profile, which makes version 3; its qualities are the same
 
 Chunk = tuple[int, bytes]
 

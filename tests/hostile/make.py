@@ -7,8 +7,8 @@ index.json says of every file what must come of it:
     seen     who sees it first: "header" (info), "file" (verify), "content" (verify --deep, decode)
     limits   narrows.Limits that are set for this file, if any
 
-All are files for tests/golden/profile. Files that fuzzing found lie here too; `FOUND` lists them, and no code makes
-them. A file is never made again, whatever a library would write today.
+All are files for tests/golden/profile, those of version 3 for tests/golden/v3/profile. Files that fuzzing found lie
+here too; `FOUND` lists them, and no code makes them. A file is never made again, whatever a library would write today.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from craft import (
     ICC,
     LA,
     LATENTS,
+    PROFILE_3,
     RGBA,
     SIDE,
     SIGNATURE,
@@ -70,6 +71,7 @@ def cases() -> Iterator[Case]:
     yield from _lengths()
     yield from _chunks()
     yield from _streams()
+    yield from _version_3()
     yield from _alpha()
     yield from _metadata()
 
@@ -82,9 +84,11 @@ def _signature_and_version() -> Iterator[Case]:
     yield Case(name="h1-seven-bits", data=bytes(byte & 127 for byte in good), **other)
     yield Case(name="h1-empty", data=b"", error="TruncatedError", message="inside the header")
     yield Case(name="h1-signature-only", data=SIGNATURE, error="TruncatedError", message="inside the header")
-    for version in (0, 3, 255):
+    for version in (0, 4, 255):
         name = f"h2-version-{version}"
         yield Case(name=name, data=file(EMPTY, version=version), error="UnsupportedError", message=f"version {version}")
+    data = file(EMPTY, version=3)  # once an unknown version; now it has a side chunk too many
+    yield Case(name="h2-version-3", data=data, error="CorruptError", message="rules C3 to C7")
     for mode in (4, 130):
         name = f"h4-mode-{mode}"
         yield Case(name=name, data=file(EMPTY, mode=mode), error="UnsupportedError", message="rule H4")
@@ -265,6 +269,70 @@ def _crafted_streams() -> Iterator[Case]:
         )
     for sign, name in ((1, "high"), (-1, "low")):
         yield Case(name=f"valid-extreme-{name}", data=file(extreme(sign), quality=7), error=None, seen="content")
+
+
+def _version_3() -> Iterator[Case]:
+    """Files of one stream a strip: what holds for them alone, or differs from versions 1 and 2."""
+    from streams import CODEC_3, far, joint, joint_escaped
+
+    def case(
+        name: str,
+        content: bytes,
+        error: str | None = None,
+        message: str = "",
+        *,
+        quality: int = 0,
+        width: int = 1,
+        height: int = 1,
+    ) -> Case:
+        data = file([(LATENTS, content)], version=3, profile=PROFILE_3, quality=quality, width=width, height=height)
+        return Case(name=name, data=data, error=error, message=message, seen="content")
+
+    other = {"error": "CorruptError", "message": "rule H12", "seen": "content"}
+    side, latents = EMPTY
+    yield Case(name="h12-version-3-of-schema-1", data=file([latents], version=3), **other)
+    yield Case(name="h12-version-1-of-schema-2", data=file(EMPTY, profile=PROFILE_3), **other)
+    yield Case(name="h12-version-1-of-schema-2-no-side", data=file([latents], profile=PROFILE_3), **other)
+    data = file(EMPTY, version=2, width=4097, profile=PROFILE_3)
+    yield Case(name="h12-version-2-of-schema-2", data=data, **other)
+    data = file([latents, (70, bytes(22))], version=3, width=65535, height=65535, profile=PROFILE_3)
+    assert len(data) == 60
+    message = "65535 x 65535 = 4294836225 pixels"
+    yield Case(name="h10-65535-x-65535-version-3", data=data, error="LimitError", message=message)
+    order = {"error": "CorruptError", "message": "rules C3 to C7"}
+    data = file(EMPTY, version=3, profile=PROFILE_3)
+    yield Case(name="c7-side-in-version-3", data=data, **order)
+    data = file([latents, latents, side], version=3, height=1025, profile=PROFILE_3)
+    yield Case(name="c7-side-behind-in-version-3", data=data, **order)
+    data = file([latents], version=3, height=1025, profile=PROFILE_3)
+    yield Case(name="c6-strip-missing-in-version-3", data=data, **order)
+    for name, content in (("zero", bytes(1)), ("zero-word", bytes(4)), ("zeros", bytes(401))):
+        yield case(f"e5-joint-{name}", content, "CorruptError", "rule E5")
+    honest, limit = joint(1, 2, 7), CODEC_3.profile.manifest.hyper_limit
+    for count in (1, 2, 3, 4):
+        yield case(f"e5-joint-{count}-zeros-last", honest + bytes(count), "CorruptError", "rule E5", quality=7)
+    for name, value in (("zero", 0), ("that-has-an-index", 1), ("below-all", -32768)):
+        yield case(f"e10-joint-escape-{name}", joint_escaped(value), "CorruptError", "rule E10")
+    yield case("e11-joint-word-left", words(1, 11) + honest, "CorruptError", "rule E11", quality=7)
+    for count in (400, 401):
+        yield case(f"e11-joint-{count}-words-of-noise", words(count, count), "CorruptError", "rule E1", quality=3)
+    for sign, name in ((1, "above"), (-1, "below")):
+        for columns, step in ((1, "first"), (2, "last")):
+            content = far(sign * (limit + 1), columns)
+            yield case(f"e13-{name}-in-the-{step}-step", content, "CorruptError", "rule E13", width=64 * columns)
+    yield case("e13-far-below", far(-32000, 1), "CorruptError", "rule E13")
+    for count in (1, 2, 3, 4, 5, 40):  # bytes: a stream need not be whole words
+        yield case(f"valid-joint-{count}-bytes-of-noise", words(10, count)[-count:], quality=3)
+    for name, content in (("byte-missing", honest[:-1]), ("half", honest[: len(honest) // 2]), ("end", honest[4:])):
+        yield case(f"valid-joint-{name}", content.rstrip(b"\0"), quality=7)  # cut short it is another picture's
+    for sign, name in ((1, "high"), (-1, "low")):
+        yield case(f"valid-joint-extreme-{name}", joint(sign * limit, sign * 32767, 7), quality=7)
+    yield case("valid-joint-two-columns", joint(-2, 1, 5, columns=2), quality=5, width=65, height=3)
+    yield case("valid-joint-no-words", b"")
+    data = file(2 * [latents], version=3, width=3, height=1025, mode=L, profile=PROFILE_3)
+    yield Case(name="valid-joint-no-words-two-strips", data=data, error=None, seen="content")
+    data = file([latents], version=3, width=65535, height=1, profile=PROFILE_3)
+    yield Case(name="valid-joint-no-words-wide", data=data, error=None, seen="content")
 
 
 def _alpha() -> Iterator[Case]:

@@ -50,7 +50,8 @@ def train_command(
 
     The stage `noise` trains everything, with noise in the place of rounding. The later ones begin from a profile
     (--init): synthesis and entropy nets learn from the very symbols that its encoder writes, dead zone included. In
-    `written` the encoder learns too, in `decoder` it stays as it is.
+    `written` the encoder learns too, in `decoder` it stays as it is. The stage `side` trains how the hyper-latent is
+    coded, from a profile or a run, and nothing else.
     """
     if resume and start is not None:
         raise OptionError("--resume goes on with a run's own weights, --init starts a new one; give one of them")

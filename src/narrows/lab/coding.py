@@ -10,6 +10,7 @@ from torch import Tensor
 
 from narrows.lab.dead_zone import Quantiser
 from narrows.lab.network import HYPER_LIMIT, Flagship
+from narrows.lab.side import CodedSide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +40,16 @@ class CodedLatents:
 
 @dataclass(frozen=True, kw_only=True)
 class HardCoded:
-    """One batch: symbols, rows, y_hat (B, H/16, W/16, latent); z_hat (B, H/64, W/64, hyper)."""
+    """One batch: symbols, rows, y_hat (B, H/16, W/16, latent); z_hat (B, H/64, W/64, hyper).
+
+    `side` is how z_hat is coded in context, None where the network has fixed tables for it.
+    """
 
     symbols: Tensor
     rows: Tensor
     z_hat: Tensor
     y_hat: Tensor
+    side: CodedSide | None
 
 
 @torch.no_grad()
@@ -54,7 +59,8 @@ def code(network: Flagship, picture: Tensor, quality: Tensor, quantiser: Quantis
     z_hat = network.hyper_analysis(y).round().clamp(-HYPER_LIMIT, HYPER_LIMIT)
     features = Features.of(network, z_hat, quality)
     coded = code_latents(network, y, features, lambda residual, rows, _: quantiser(residual, rows))
-    return HardCoded(symbols=coded.symbols, rows=coded.rows, z_hat=z_hat, y_hat=coded.y_hat)
+    side = None if network.side_net is None else network.side_net.code(z_hat, quality)
+    return HardCoded(symbols=coded.symbols, rows=coded.rows, z_hat=z_hat, y_hat=coded.y_hat, side=side)
 
 
 @torch.no_grad()

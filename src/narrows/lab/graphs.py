@@ -1,4 +1,4 @@
-"""The five graphs of a profile, written node by node from a trained network (docs/FORMAT.md, "Graphs").
+"""The graphs of a profile, written node by node from a trained network (docs/FORMAT.md, "Graphs").
 
 Tensors are (1, C, H, W). Weights live once in weights.safetensors; the graphs point into it by offset.
 """
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from narrows.entropy import ESCAPE_LIMIT
 from narrows.lab.context import PHASES
 from narrows.lab.dead_zone import DeadZone
-from narrows.lab.integer import LARGEST, SUM_UNIT, WEIGHT_UNIT, IntegerDepthwise, IntegerLinear
+from narrows.lab.integer import LARGEST, SUM_UNIT, WEIGHT_UNIT, IntegerConv, IntegerDepthwise, IntegerLinear
 from narrows.lab.network import (
     CONTEXT_SYMBOL_LIMIT,
     LOG_CAP,
@@ -26,9 +26,10 @@ from narrows.lab.network import (
     SLOPE,
     Block,
     Flagship,
-    QualityTable,
 )
+from narrows.lab.quality_table import QualityTable
 from narrows.lab.rate import ROWS
+from narrows.lab.side import PHASES_OF_MEAN, SCALES, SCALES_PER_UNIT, SHIFT_LIMIT, VALUE_LIMIT, SideNet
 
 OPSET = 20
 IR_VERSION = 10
@@ -37,6 +38,7 @@ _ELEMENT = {"float16": TensorProto.FLOAT16, "float32": TensorProto.FLOAT, "int8"
             "int32": TensorProto.INT32, "uint8": TensorProto.UINT8}  # fmt: skip
 
 Array = NDArray[Any]
+IntegerLayer = IntegerLinear | IntegerDepthwise | IntegerConv
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
@@ -159,7 +161,7 @@ class Graph:
         return self.reshape(row, [1, -1, 1, 1])
 
     def feature_scale(self, x: str, name: str, table: QualityTable, quality: str) -> str:
-        """x times the quality's features (network.QualityTable).
+        """x times the quality's features (quality_table.QualityTable).
 
         A product with what is not constant leaves x in ONNX's own layout. The identity as a convolution brings it back
         into that of onnxruntime's convolutions (16 channels side by side), where the sums of all residual blocks then
@@ -185,15 +187,15 @@ class Graph:
 
     # Integers carried in float32.
 
-    def integer_conv(self, x: str, name: str, layer: IntegerLinear | IntegerDepthwise) -> str:
+    def integer_conv(self, x: str, name: str, layer: IntegerLayer) -> str:
         """Sums of integers; the half of a requantisation is in the bias."""
         weight = integer_weight(layer)
-        depthwise = isinstance(layer, IntegerDepthwise)
-        w = self.weight(f"{name}.weight", weight, weight.shape if depthwise else (*weight.shape, 1, 1))
+        w = self.weight(f"{name}.weight", weight, weight.shape if weight.ndim == 4 else (*weight.shape, 1, 1))
         inputs = [x, w] if layer.bias is None else [x, w, self.weight(f"{name}.bias", integer_bias(layer))]
-        if depthwise:
-            return self.op("Conv", *inputs, group=weight.shape[0], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
-        return self.op("Conv", *inputs)
+        if weight.ndim == 2:
+            return self.op("Conv", *inputs)
+        group = len(weight) if isinstance(layer, IntegerDepthwise) else 1
+        return self.op("Conv", *inputs, group=group, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 
     def floor_divide(self, x: str, power_of_two: int) -> str:
         return self.op("Floor", self.op("Div", x, self.constant(power_of_two)))
@@ -217,12 +219,12 @@ def _half(tensor: Tensor) -> NDArray[np.float16]:
     return tensor.detach().cpu().numpy().astype(np.float16)
 
 
-def integer_weight(layer: IntegerLinear | IntegerDepthwise) -> NDArray[np.int8]:
+def integer_weight(layer: IntegerLayer) -> NDArray[np.int8]:
     """Units of 1/64 within +-127, as the layer rounds them in training."""
     return (layer.weight.detach().cpu() * WEIGHT_UNIT).round().clamp(-LARGEST, LARGEST).to(torch.int8).numpy()
 
 
-def integer_bias(layer: IntegerLinear | IntegerDepthwise) -> NDArray[np.int32]:
+def integer_bias(layer: IntegerLayer) -> NDArray[np.int32]:
     """Units of 1/1024, and the 1/2 of the rounding that follows (WEIGHT_UNIT / 2)."""
     assert layer.bias is not None
     return (layer.bias.detach().cpu() * SUM_UNIT).round().to(torch.int32).numpy() + np.int32(WEIGHT_UNIT // 2)
@@ -433,6 +435,44 @@ def scales_graph(network: Flagship, store: WeightStore, step: int) -> Graph:
     return g
 
 
+def side_graph(net: SideNet, store: WeightStore, step: int) -> Graph:
+    """Rows of tables and whole shifts of one side step (side.SideNet), given at all positions."""
+    g = Graph(f"side.{step}", store)
+    values = g.cast(g.input("values", TensorProto.INT32, [1, net.hyper, "rows_in", "columns_in"]), TensorProto.FLOAT)
+    quality = g.input("quality", TensorProto.INT64, [1])
+    bias = g.of_quality(f"side_net.base.{step}", side_bias(net, step), quality)
+    if step:
+        # Values count in halves (side.py), activations in sixteenths: a factor of eight.
+        seen = g.op("Mul", g.clip(values, -VALUE_LIMIT, VALUE_LIMIT), g.constant(8))
+        layer, last = _as(IntegerConv, net.context_in[step - 1]), _as(IntegerLinear, net.context_out[step - 1])
+        h = g.requantise(g.integer_conv(seen, f"side_net.context_in.{step - 1}", layer))
+        total = g.op("Add", g.integer_conv(h, f"side_net.context_out.{step - 1}", last), bias)
+        mean, scale = (
+            g.op("Gather", total, g.constant(part), axis=1) for part in np.arange(2 * net.hyper).reshape(2, -1)
+        )
+    else:  # the values tell the size alone
+        nothing = g.op("Mul", values, g.constant(0))
+        parts = (g.op("Gather", bias, g.constant(part), axis=1) for part in np.arange(2 * net.hyper).reshape(2, -1))
+        mean, scale = (g.op("Add", nothing, part) for part in parts)
+    mean = g.clip(mean, -SHIFT_LIMIT * SUM_UNIT, SHIFT_LIMIT * SUM_UNIT)
+    unit = SUM_UNIT // PHASES_OF_MEAN
+    eighths = g.floor_divide(g.op("Add", mean, g.constant(unit // 2)), unit)
+    moved = g.op("Add", eighths, g.constant(PHASES_OF_MEAN // 2))
+    shift = g.floor_divide(moved, PHASES_OF_MEAN)
+    phase = g.op("Sub", moved, g.op("Mul", shift, g.constant(PHASES_OF_MEAN)))
+    row = g.clip(g.floor_divide(scale, SUM_UNIT // SCALES_PER_UNIT), 0, SCALES - 1)
+    rows = g.op("Add", g.op("Mul", row, g.constant(PHASES_OF_MEAN)), phase)
+    shape: list[int | str] = [1, net.hyper, "rows_", "columns_"]
+    g.output(g.cast(rows, TensorProto.UINT8), "rows", TensorProto.UINT8, shape)
+    g.output(g.cast(shift, TensorProto.INT32), "shift", TensorProto.INT32, shape)
+    return g
+
+
+def side_bias(net: SideNet, step: int) -> NDArray[np.int32]:
+    """(qualities, 2 hyper) in units of 1/1024, as in training."""
+    return (net.bias(step).detach().cpu() * SUM_UNIT).round().to(torch.int32).numpy()
+
+
 def quantise_graph(network: Flagship, store: WeightStore, curve: DeadZone, first_coded: int) -> Graph:
     """`curve` moves the thresholds with the dead zone, rows before `first_coded` are skipped (dead_zone.Quantiser)."""
     g = Graph("quantise", store)
@@ -485,24 +525,26 @@ def dequantise_graph(network: Flagship, store: WeightStore) -> Graph:
 
 
 def prove_exact(network: Flagship) -> int:
-    """The largest partial sum that `scales` can meet, over all layers and inputs; ValueError at 2^24 or more.
+    """The largest partial sum that `scales` and `side` can meet, over all inputs; ValueError at 2^24 or more.
 
     Any partial sum of a channel is at most sum |w| x (largest input) + |bias|, in whatever order it is added up, and
     integers below 2^24 are exact in float32; so is their division by a power of two.
     """
     net = network.scale_net
-    layers: list[IntegerLinear | IntegerDepthwise] = [net.into, net.up]
-    for module_list in (net.step_in, net.step_depthwise, net.step_mid, net.step_out):
-        layers += [m for m in module_list if isinstance(m, (IntegerLinear, IntegerDepthwise))]
+    layers: list[tuple[object, NDArray[np.int32] | None]] = [(net.into, None), (net.up, None)]
+    layers += [(m, None) for modules in (net.step_in, net.step_depthwise, net.step_mid) for m in modules]
+    layers += [(m, row_bias(network)) for m in net.step_out]
+    if network.side_net is not None:
+        side = network.side_net
+        layers += [(m, None) for m in side.context_in]
+        layers += [(m, side_bias(side, step)) for step, m in enumerate(side.context_out, start=1)]
     largest = 0
-    for layer in layers:
+    for layer, bias in layers:
+        assert isinstance(layer, IntegerLayer)
         weight = np.abs(integer_weight(layer).astype(np.int64))
-        total = weight.reshape(len(weight), -1).sum(1) * LARGEST
-        if layer.bias is None:
-            total += np.abs(row_bias(network).astype(np.int64)).max(0)
-        else:
-            total += np.abs(integer_bias(layer).astype(np.int64))
+        offset = integer_bias(layer) if bias is None else np.abs(bias.astype(np.int64)).max(0)
+        total = weight.reshape(len(weight), -1).sum(1) * LARGEST + np.abs(offset.astype(np.int64))
         largest = max(largest, int(total.max()))
     if largest >= 2**24:
-        raise ValueError(f"a sum of the scale net can reach {largest}, 2^24 or more: it would not be exact")
+        raise ValueError(f"a sum of the integer nets can reach {largest}, 2^24 or more: it would not be exact")
     return largest

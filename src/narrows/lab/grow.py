@@ -4,7 +4,8 @@ A block that the trained network lacks stays as it starts, the identity (network
 start at zero; a depthwise kernel that grew keeps the old one in its middle and zeros around it: a larger network
 computes the same at first. Of four context steps where the trained network has two, each begins as the one that coded
 its latents there (context.py), with zeros for what it did not see; the last sees what is new to it, so the start is
-near and not the same. A block that has no place any more is left out, with a warning: the rest has to learn to do
+near and not the same. A side net begins with the distributions that its predecessor had for whole classes of
+qualities. A block that has no place any more is left out, with a warning: the rest has to learn to do
 without it.
 """
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.errors import OptionError
+from narrows.lab.network import Flagship
 
 _IN_BLOCK = re.compile(r"(analysis|synthesis)\.(fine|coarse)\.\d+\.|mean_net\.step_centroid\.\d+\.")
 _OF_STEP = re.compile(r"\.step_[a-z]+\.(\d+)\.")
@@ -32,14 +34,17 @@ def fill(network: nn.Module, stored: Mapping[str, Tensor], source: Path) -> None
     """
     parameters = dict(network.named_parameters())
     stored = _with_steps(stored, parameters)
+    if isinstance(network, Flagship) and "side_rate.mean" in stored:
+        network.start_side(torch.as_tensor(stored["side_rate.mean"]), torch.as_tensor(stored["side_rate.log_scale"]))
     left_out = {m[0].rstrip(".") for name in stored if name not in parameters and (m := _IN_BLOCK.match(name))}
     if left_out:
         warnings.warn(f"{source}: this network has no place for {', '.join(sorted(left_out))}", stacklevel=2)
+    has_side_net = any(name.startswith("side_net.") for name in stored)
     with torch.no_grad():
         for name, parameter in parameters.items():
             if name in stored:
                 parameter.copy_(_fitted(stored[name], parameter, name, source))
-            elif not _IN_BLOCK.match(name):
+            elif not (_IN_BLOCK.match(name) or (name.startswith("side_net.") and not has_side_net)):
                 raise OptionError(f"{source} holds another network: it has no {name}")
 
 

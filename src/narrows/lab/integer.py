@@ -71,6 +71,19 @@ class IntegerLinear(nn.Module):
         return F.linear(x, quantised_weight(self.weight), None if self.bias is None else quantised_bias(self.bias))
 
 
+class IntegerConv(nn.Module):
+    """A 3x3 convolution over (B, H, W, inputs), zeros beyond the edge, int8 weights; sums in units of 1/1024."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3) / (9 * inputs) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = quantised_weight(self.weight), quantised_bias(self.bias)
+        return F.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=1).permute(0, 2, 3, 1)
+
+
 class IntegerDepthwise(nn.Module):
     """A depthwise 3x3 convolution over (B, H, W, C), zeros beyond the edge, int8 weights; sums in units of 1/1024."""
 

@@ -36,7 +36,9 @@ from narrows.lab.integer import (
     quantised_weight,
     straight_through,
 )
+from narrows.lab.quality_table import QualityTable
 from narrows.lab.rate import LOG2_SCALE_STEP, LOWEST_LOG2_SCALE, ROWS, SKIPPED_ROWS, ResidualRate, SideRate
+from narrows.lab.side import SIDE_STEP_COUNT, SideNet
 
 LATENT_STRIDE = 16
 HYPER_STRIDE = 64
@@ -66,6 +68,8 @@ class NetworkConfig:
     hyper_latent: int
     mean_width: int
     scale_width: int
+    side_width: int = 0
+    """Of the net that tells how the hyper-latent is coded; 0: by a fixed table a channel and class of qualities."""
     context_steps: int
     centroids: bool = False
     """Whether the mean net also says how far from the middle of its interval a value lies that is not zero."""
@@ -106,12 +110,13 @@ FLAGSHIP_S = NetworkConfig(
     analysis_width=(192, 320),
     analysis_blocks=(1, 3),
     synthesis_width=(128, 320),
-    synthesis_blocks=(4, 3),
+    synthesis_blocks=(5, 3),
     synthesis_kernel=5,
     latent=320,
     hyper_latent=64,
     mean_width=128,
     scale_width=96,
+    side_width=96,
     context_steps=2,
     centroids=True,
 )
@@ -125,6 +130,7 @@ FLAGSHIP_M = NetworkConfig(
     hyper_latent=96,
     mean_width=160,
     scale_width=128,
+    side_width=128,
     context_steps=4,
     centroids=True,
 )
@@ -138,6 +144,7 @@ TINY = NetworkConfig(
     hyper_latent=8,
     mean_width=16,
     scale_width=16,
+    side_width=16,
     context_steps=2,
     centroids=True,
     quality_knots=3,
@@ -186,26 +193,8 @@ def blocks(channels: int, count: int, kernel: int = 3) -> nn.Sequential:
     return nn.Sequential(*(Block(channels, kernel) for _ in range(count)))
 
 
-class QualityTable(nn.Module):
-    """A vector per quality, linear between a few knots, so that neighbouring qualities learn together."""
-
-    def __init__(self, config: NetworkConfig, channels: int) -> None:
-        super().__init__()
-        self.knots = nn.Parameter(torch.zeros(config.quality_knots, channels))
-        place = torch.linspace(0, config.quality_knots - 1, config.qualities)[:, None]
-        weights = (1 - (place - torch.arange(config.quality_knots)).abs()).clamp_min(0)
-        self.register_buffer("interpolation", weights, persistent=False)
-        self.interpolation: Tensor
-
-    def table(self) -> Tensor:
-        """(qualities, channels), in float32 whatever the autocast."""
-        with torch.autocast(self.knots.device.type, enabled=False):
-            table: Tensor = self.interpolation @ self.knots
-        return table
-
-    def forward(self, quality: Tensor) -> Tensor:
-        """(B,) to (B, 1, 1, channels)."""
-        return self.table()[quality][:, None, None, :]
+def quality_table(config: NetworkConfig, channels: int) -> QualityTable:
+    return QualityTable(config.qualities, config.quality_knots, channels)
 
 
 class Analysis(nn.Module):
@@ -215,13 +204,13 @@ class Analysis(nn.Module):
         super().__init__()
         fine, coarse = config.analysis_width
         self.stem = nn.Linear(64 * config.channels, fine)
-        self.fine_scale = QualityTable(config, fine)
+        self.fine_scale = quality_table(config, fine)
         self.fine = blocks(fine, config.analysis_blocks[0])
         self.down = nn.Linear(4 * fine, coarse)
-        self.coarse_scale = QualityTable(config, coarse)
+        self.coarse_scale = quality_table(config, coarse)
         self.coarse = blocks(coarse, config.analysis_blocks[1])
         self.out = nn.Linear(coarse, config.latent)
-        self.log_gain = QualityTable(config, config.latent)
+        self.log_gain = quality_table(config, config.latent)
         self.register_buffer("inverse_step", 1 / config.steps(), persistent=False)
         self.inverse_step: Tensor
 
@@ -245,11 +234,11 @@ class Synthesis(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         fine, coarse = config.synthesis_width
-        self.log_gain = QualityTable(config, config.latent)
+        self.log_gain = quality_table(config, config.latent)
         self.into = nn.Linear(config.latent, coarse)
         self.coarse = blocks(coarse, config.synthesis_blocks[1])
         self.up = nn.Linear(coarse, 4 * fine)
-        self.fine_scale = QualityTable(config, fine)
+        self.fine_scale = quality_table(config, fine)
         self.fine = blocks(fine, config.synthesis_blocks[0], config.synthesis_kernel)
         self.out = nn.Linear(fine, 64 * config.channels)
         self.register_buffer("step", config.steps(), persistent=False)
@@ -350,7 +339,7 @@ class ScaleNet(nn.Module):
         self.step_depthwise = nn.ModuleList(IntegerDepthwise(width) for _ in inputs)
         self.step_mid = nn.ModuleList(IntegerLinear(width, 2 * width) for _ in inputs)
         self.step_out = nn.ModuleList(IntegerLinear(2 * width, config.latent, bias=False) for _ in inputs)
-        self.row_bias = QualityTable(config, config.latent)
+        self.row_bias = quality_table(config, config.latent)
         for out in self.step_out:
             nn.init.zeros_(out.weight)  # type: ignore[arg-type]
 
@@ -411,10 +400,16 @@ class Flagship(nn.Module):
         self.scale_net = ScaleNet(config, self.order)
         self.synthesis = Synthesis(config)
         self.residual_rate = ResidualRate()
-        self.side_rate = SideRate(config.quality_classes, config.hyper_latent)
+        self.side_net = self.side_rate = None
+        if config.side_width:
+            sizes = (config.hyper_latent, config.side_width, config.qualities, config.quality_knots)
+            self.side_net = SideNet(*sizes)
+        else:
+            self.side_rate = SideRate(config.quality_classes, config.hyper_latent)
         self.quantiser: Quantiser | None = None
         """That of the encoder whose symbols all behind it learn from; None while they learn from noise."""
         self.encoder_learns = True
+        self.side_alone = False
         self.register_buffer("class_of_quality", config.class_of_quality(), persistent=False)
         self.class_of_quality: Tensor
 
@@ -428,6 +423,14 @@ class Flagship(nn.Module):
         for module in (self.analysis, self.hyper_analysis):
             module.requires_grad_(encoder_learns)
 
+    def learn_side(self) -> None:
+        """From now on learn how the hyper-latent is coded, and nothing else. OptionError without a side net."""
+        if self.side_net is None:
+            raise OptionError("the network has no side net to train; give it a side_width")
+        self.side_alone = True
+        self.requires_grad_(False)
+        self.side_net.requires_grad_(True)
+
     def forward(self, picture: Tensor, quality: Tensor) -> Coded:
         """Picture (B, H, W, channels) in 0..1, H and W multiples of 64; quality (B,).
 
@@ -435,12 +438,14 @@ class Flagship(nn.Module):
         (arXiv:2104.05168); in eval mode both are the rounded symbols. With a quantiser the nets behind the encoder
         see, and are rated by, the symbols that are really written; noise then tells the encoder alone what it costs.
         """
+        if self.side_alone and self.training:
+            return self._side_pass(picture, quality)
         quantise = self.quantiser or _ROUNDING
         y = self.analysis(picture, quality)
         z = self.hyper_analysis(y)
         z_hat = straight_through(z, z.detach().round().clamp(-HYPER_LIMIT, HYPER_LIMIT))
         z_rated = _with_noise(z) if self.training and self.encoder_learns else z_hat
-        side_bits = self.side_rate(z_rated, self.class_of_quality[quality]).sum((1, 2, 3))
+        side_bits = self.side_bits(z_rated, z_hat, quality)
 
         mean_features, scale_features = self.mean_net.features(z_hat), self.scale_net.features(z_hat)
         y_hat, symbols = torch.zeros_like(y), torch.zeros_like(y)
@@ -466,6 +471,25 @@ class Flagship(nn.Module):
             y_hat = y_hat + self.order.spread(prediction.value(symbol), step)
             symbols = symbols + self.order.spread(symbol, step)
         return Coded(self.synthesis(y_hat, quality), latent_bits, side_bits)
+
+    def _side_pass(self, picture: Tensor, quality: Tensor) -> Coded:
+        with torch.no_grad():
+            z_hat = self.hyper_analysis(self.analysis(picture, quality)).round().clamp(-HYPER_LIMIT, HYPER_LIMIT)
+        side_bits = self.side_bits(z_hat, z_hat, quality)
+        return Coded(picture, torch.zeros_like(side_bits), side_bits)
+
+    def side_bits(self, rated: Tensor, z_hat: Tensor, quality: Tensor) -> Tensor:
+        """(B,) what the hyper-latent costs; `rated` (B, h, w, hyper) is z_hat or z with noise."""
+        if self.side_net is not None:
+            return self.side_net.bits(rated, z_hat, quality).sum((1, 2, 3))
+        assert self.side_rate is not None
+        bits: Tensor = self.side_rate(rated, self.class_of_quality[quality])
+        return bits.sum((1, 2, 3))
+
+    def start_side(self, mean: Tensor, log_scale: Tensor) -> None:
+        """Begin the side net with the distributions of a network without one (rate.SideRate), (classes, hyper) both."""
+        if self.side_net is not None:
+            self.side_net.start(mean[self.class_of_quality], log_scale[self.class_of_quality] / math.log(2))
 
     def _written_bits(self, residual: Tensor, symbol: Tensor, row: Tensor, coded: Tensor) -> Tensor:
         """What a step's symbols cost, to learn means and rows by; also where rows are skipped: what plain rounding
@@ -547,6 +571,8 @@ def kilo_macs_per_pixel(config: NetworkConfig) -> tuple[float, float]:
         context += (w + seen) * w + block(w) + (2 if config.centroids else 1) * w * heads
         context += (v + seen) * v + 9 * v + 2 * v * v + 2 * v * heads
     context /= 256
+    if config.side_width:
+        context += (SIDE_STEP_COUNT - 1) * (9 * hz + 2 * hz) * config.side_width / 4096
     return (encode + features + context) / 1000, (decode + features + context) / 1000
 
 

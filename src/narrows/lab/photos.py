@@ -57,7 +57,8 @@ def load_photos(
     """Read every picture of a folder, its subfolders and the tar files in it; returns (training, held out).
 
     Pictures with a side under `least_side` and unreadable ones are left out with a warning. The held-out part is every
-    20th picture after a shuffle with a fixed seed over the sorted names. OptionError if nothing is left.
+    20th picture after a shuffle with a fixed seed over the sorted names, whichever are left out: what one crop holds
+    out, no other trains on. OptionError if fewer than two are left.
     """
     if not folder.is_dir():
         raise OptionError(f"photographs: {folder} is not a folder")
@@ -71,16 +72,23 @@ def load_photos(
         bar = tqdm(
             pool.map(_decoded, entries), total=len(entries), desc="photographs", disable=None if progress else True
         )
-        pictures = [picture for picture in bar if picture is not None and min(picture.shape[:2]) >= least_side]
+        pictures = [(i, picture) for i, picture in enumerate(bar) if picture is not None and _fits(picture, least_side)]
     if len(pictures) < len(entries):
         warnings.warn(
             f"{len(entries) - len(pictures)} photographs are unreadable or under {least_side} pixels", stacklevel=2
         )
     if len(pictures) < 2:
         raise OptionError(f"photographs: {folder} has fewer than two of at least {least_side} pixels a side")
-    held_out = pictures[::HELD_OUT_SHARE]
-    training = [picture for index, picture in enumerate(pictures) if index % HELD_OUT_SHARE]
+    kept_back = {index for index, _ in pictures if index % HELD_OUT_SHARE == 0} or {pictures[0][0]}
+    held_out = [picture for index, picture in pictures if index in kept_back]
+    training = [picture for index, picture in pictures if index not in kept_back]
+    if not training:
+        raise OptionError(f"photographs: {folder} has none left to train on")
     return _joined(training), _joined(held_out)
+
+
+def _fits(picture: NDArray[np.uint8], least_side: int) -> bool:
+    return bool(min(picture.shape[:2]) >= least_side)
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, bytes]]:

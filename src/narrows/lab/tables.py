@@ -13,11 +13,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from narrows.entropy import PRECISION, SKIP_BOUND, LatentTables, SideTables
-from narrows.lab.coding import code
+from narrows.lab.coding import HardCoded, code
 from narrows.lab.dead_zone import DeadZone, Quantiser
 from narrows.lab.network import HYPER_LIMIT, Flagship
 from narrows.lab.photos import Photos, centre_crop
 from narrows.lab.rate import ROWS, SKIPPED_ROWS, gaussian_laplace_probability, row_scale
+from narrows.lab.side import PHASES_OF_MEAN, SHIFT_LIMIT, SIDE_ROWS, logistic_probability, side_scale
 
 TOTAL = 2**PRECISION
 LARGEST_RADIUS = 2600
@@ -37,7 +38,8 @@ class Tables:
 
     radius: NDArray[np.int32]
     frequencies: tuple[NDArray[np.uint32], ...]
-    side: NDArray[np.uint32]
+    side: NDArray[np.uint32] | LatentTables
+    """(classes, channels, 2 L + 1), or a row for each that a side net chooses."""
 
     @property
     def first_coded(self) -> int:
@@ -66,24 +68,30 @@ class Tables:
     def quantiser(self, dead_zone: float) -> Quantiser:
         return Quantiser(curve=self.dead_zone, first_coded=self.first_coded, dead_zone=dead_zone)
 
-    def bits(self, symbols: Tensor, rows: Tensor, z_hat: Tensor, quality_class: int) -> float:
-        """Code length of one picture by these tables; shapes as in coding.HardCoded, batch of 1."""
-        bits = self.latents.bits(rows.to(torch.uint8).numpy(), symbols.int().numpy())
-        return bits + self._side_coder.bits(z_hat[0].int().permute(2, 0, 1).numpy(), quality_class)
+    def bits(self, coded: HardCoded, quality_class: int) -> float:
+        """Code length of one picture by these tables: a batch of 1."""
+        rows, symbols = coded.rows.to(torch.uint8).numpy(), coded.symbols.int().numpy()
+        return self.latents.bits(rows, symbols) + self._side_bits(coded, quality_class)
+
+    def _side_bits(self, coded: HardCoded, quality_class: int) -> float:
+        if isinstance(self.side, LatentTables):
+            assert coded.side is not None
+            return self.side.bits(coded.side.rows.to(torch.uint8).numpy(), coded.side.symbols.int().numpy())
+        return SideTables(self.side).bits(coded.z_hat[0].int().permute(2, 0, 1).numpy(), quality_class)
 
     @cached_property
     def latents(self) -> LatentTables:
         """The codec's own tables of the latents' symbols."""
         return LatentTables(self.radius, np.concatenate(self.frequencies))
 
-    @cached_property
-    def _side_coder(self) -> SideTables:
-        return SideTables(self.side)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """Histograms of magnitudes per row (ROWS, LARGEST_RADIUS + 2; the last counts all beyond) and of z."""
+    """Histograms of magnitudes per row (ROWS, LARGEST_RADIUS + 2; the last counts all beyond) and of the hyper-latent.
+
+    `side` is (classes, channels, 2 L + 1) of z_hat, or of symbols per row (SIDE_ROWS, 2 SHIFT_LIMIT + 3), where the
+    first and the last count all beyond.
+    """
 
     magnitudes: NDArray[np.float64]
     side: NDArray[np.float64]
@@ -105,7 +113,8 @@ def fit_tables(network: Flagship, photos: Photos, *, dead_zone: float, samples: 
         counts = _counted(network, photos, quantiser, samples, progress)
         rows = [_row_table(counts.magnitudes[k], int(radius[k]), float(scale[k])) for k in range(ROWS)]
         _keep_skipped_rows_together(rows, radius)
-        tables = Tables(radius=radius, frequencies=tuple(rows), side=_side_tables(network, counts.side))
+        side = _side_tables(network, counts.side) if network.side_net is None else _side_rows(counts.side)
+        tables = Tables(radius=radius, frequencies=tuple(rows), side=side)
     assert tables is not None
     return tables
 
@@ -115,11 +124,8 @@ def _keep_skipped_rows_together(rows: list[NDArray[np.uint32]], radius: NDArray[
     leading = True
     for row, r in zip(rows, radius, strict=True):
         leading = leading and row[r] >= SKIP_BOUND
-        if not leading and row[r] >= SKIP_BOUND:
-            excess = int(row[r]) - (SKIP_BOUND - 1)
-            row[r] -= excess
-            row[r - 1] += excess // 2
-            row[r + 1] += excess - excess // 2
+        if not leading:
+            _keep_coded(row, int(r))
 
 
 def crops(photos: Photos, samples: int, qualities: int) -> Iterator[tuple[Tensor, int]]:
@@ -133,7 +139,11 @@ def crops(photos: Photos, samples: int, qualities: int) -> Iterator[tuple[Tensor
 def _counted(network: Flagship, photos: Photos, quantiser: Quantiser, samples: int, progress: bool) -> Counts:
     config = network.config
     magnitudes = np.zeros((ROWS, LARGEST_RADIUS + 2))
-    side = np.zeros((config.quality_classes, config.hyper_latent, 2 * HYPER_LIMIT + 1))
+    side = np.zeros(
+        (config.quality_classes, config.hyper_latent, 2 * HYPER_LIMIT + 1)
+        if network.side_net is None
+        else (SIDE_ROWS, 2 * SHIFT_LIMIT + 3)
+    )
     channel = np.arange(config.hyper_latent)
     bar = tqdm(
         crops(photos, samples, config.qualities), total=samples, desc="tables", disable=None if progress else True
@@ -143,6 +153,10 @@ def _counted(network: Flagship, photos: Photos, quantiser: Quantiser, samples: i
         level = coded.symbols.abs().clamp(max=LARGEST_RADIUS + 1).long().flatten()
         flat = coded.rows.long().flatten() * (LARGEST_RADIUS + 2) + level
         magnitudes += torch.bincount(flat, minlength=magnitudes.size).reshape(magnitudes.shape).numpy()
+        if coded.side is not None:
+            place = coded.side.symbols.clamp(-SHIFT_LIMIT - 1, SHIFT_LIMIT + 1).long() + SHIFT_LIMIT + 1
+            np.add.at(side, (coded.side.rows.long().numpy().ravel(), place.numpy().ravel()), 1)
+            continue
         z = coded.z_hat[0].long().numpy().reshape(-1, config.hyper_latent) + HYPER_LIMIT
         quality_class = int(network.class_of_quality[quality])
         np.add.at(side[quality_class], (np.broadcast_to(channel, z.shape), z), 1)
@@ -192,6 +206,7 @@ def _fitted_shape(levels: Tensor, seen: Tensor, scale: float) -> Tensor:
 
 def _side_tables(network: Flagship, counts: NDArray[np.float64]) -> NDArray[np.uint32]:
     """(classes, channels, 2 L + 1): histograms over the logistic distribution learned in training."""
+    assert network.side_rate is not None
     values = torch.arange(-HYPER_LIMIT, HYPER_LIMIT + 1.0)
     classes, channels, size = counts.shape
     result = np.zeros((classes, channels, size), np.uint32)
@@ -206,6 +221,35 @@ def _side_tables(network: Flagship, counts: NDArray[np.float64]) -> NDArray[np.u
                 mixed = observed + 30 * prior[channel] / max(float(prior[channel].sum()), 1e-9) + 0.02
                 result[quality_class, channel] = integer_frequencies(mixed / mixed.sum())
     return result
+
+
+def _side_rows(counts: NDArray[np.float64]) -> LatentTables:
+    """A table a row of the side net: histograms over the logistic distribution that the row stands for."""
+    radii, tables = [], []
+    for row in range(SIDE_ROWS):
+        scale = float(side_scale(torch.tensor(float(row // PHASES_OF_MEAN))))
+        radius = min(int(np.ceil(12 * scale)) + 3, SHIFT_LIMIT)
+        offset = (row % PHASES_OF_MEAN - PHASES_OF_MEAN / 2) / PHASES_OF_MEAN
+        levels = torch.arange(-radius, radius + 1, dtype=torch.float64)
+        shape = logistic_probability(levels - offset, torch.tensor(scale, dtype=torch.float64)).numpy()
+        middle = SHIFT_LIMIT + 1
+        seen, total = counts[row, middle - radius : middle + radius + 1], counts[row].sum()
+        mass = (seen + _PRIOR_WEIGHT * shape) / (total + _PRIOR_WEIGHT)
+        beyond = (total - seen.sum()) / (total + _PRIOR_WEIGHT)
+        table = integer_frequencies(np.append(mass, max(beyond, _ESCAPE_LEAST / TOTAL)))
+        _keep_coded(table, radius)
+        radii.append(radius)
+        tables.append(table)
+    return LatentTables(np.array(radii, np.int32), np.concatenate(tables), "tables.z")
+
+
+def _keep_coded(table: NDArray[np.uint32], radius: int) -> None:
+    """Cap the zero of a row just under the bound from which on rows are skipped, in place."""
+    excess = int(table[radius]) - (SKIP_BOUND - 1)
+    if excess > 0:
+        table[radius] -= excess
+        table[radius - 1] += excess // 2
+        table[radius + 1] += excess - excess // 2
 
 
 def integer_frequencies(probabilities: NDArray[np.float64]) -> NDArray[np.uint32]:

@@ -25,7 +25,7 @@ from narrows.lab.photos import CropConfig, Photos, centre_crop, draw_batch, load
 from narrows.lab.rate import rate_distortion_loss, stratified_qualities
 from narrows.lab.task import Evaluation, LoopConfig, RunState
 
-Stage = Literal["noise", "written", "decoder"]
+Stage = Literal["noise", "written", "decoder", "side"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 EVALUATION_QUALITIES = 8
 EVALUATION_PHOTOS = 24
@@ -54,7 +54,8 @@ class TrainConfig:
     photo_limit: int | None = None
     stage: Stage = "noise"
     """From "written" on, all behind the encoder learns from the symbols that the start, a profile, writes. The encoder
-    still learns from noise what they cost; in the stage "decoder" it stays as it is.
+    still learns from noise what they cost; in the stage "decoder" it stays as it is. In the stage "side" nothing is
+    trained but how the hyper-latent is coded.
     """
 
     def __post_init__(self) -> None:
@@ -89,6 +90,8 @@ class FlagshipTask:
         self.network = network
         if quantiser is not None:
             network.learn_written(quantiser, encoder_learns=config.stage == "written")
+        if config.stage == "side":
+            network.learn_side()
         self.optimizers = build_optimizers(network, config.matrix_rate, config.rate)
         self.rates = (config.matrix_rate, config.rate)
         self.megapixels = config.batch * config.crop**2 / 1e6
@@ -115,7 +118,9 @@ class FlagshipTask:
         coded = network(x, quality)
         lambda_rd = self._lambdas[quality]
         mse = 255**2 * (coded.picture - x).square().mean((1, 2, 3))
-        bpp = (coded.latent_bits + coded.side_bits) / (x.shape[1] * x.shape[2])
+        bpp: Tensor = (coded.latent_bits + coded.side_bits) / (x.shape[1] * x.shape[2])
+        if self.network.side_alone:
+            return 100 * bpp.mean()
         return rate_distortion_loss(bpp, lambda_rd * mse, lambda_rd)
 
     def evaluate(self, state: RunState) -> Evaluation:
@@ -169,7 +174,7 @@ def _quantiser(config: TrainConfig, resume: bool, start: Path | None) -> Quantis
             raise OptionError(f"{config.run} is a run of the stage {state['stage']}; resume it as such")
         stored = state.get("quantiser")
         return Quantiser(**(stored | {"curve": DeadZone(**stored["curve"])})) if stored else None
-    if config.stage == "noise":
+    if config.stage in ("noise", "side"):
         return None
     if start is None or not (start / "manifest.json").exists():
         raise OptionError(f"the stage {config.stage} learns what a profile writes; start from one (--init PROFILE)")
