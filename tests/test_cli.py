@@ -444,7 +444,7 @@ def test_version_names_program_format_and_profile(
     done = command("--version")
     assert done.code == 0
     assert (
-        done.out == f"narrows {narrows.__version__}\nformat 2\ndefault profile {colour_profile.name}, digest {digest}\n"
+        done.out == f"narrows {narrows.__version__}\nformat 3\ndefault profile {colour_profile.name}, digest {digest}\n"
     )
 
     def missing(name: str) -> Path:
