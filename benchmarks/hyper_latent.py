@@ -22,17 +22,10 @@ from narrows.entropy import SideTables
 from narrows.lab.coding import code
 from narrows.lab.export import estimated, load_network, tables_of
 from narrows.lab.network import HYPER_LIMIT, Flagship
-from narrows.lab.photos import Photos, load_photos
+from narrows.lab.photos import Photos, centre_crop, load_photos
 from narrows.lab.tables import crops, integer_frequencies
 
 SIDE = 640
-
-
-def middle(picture: torch.Tensor) -> torch.Tensor:
-    """(1, h, w, 3) in 0..1: the middle of a picture, sides multiples of 64 and at most SIDE."""
-    height, width = (min(SIDE, side) // 64 * 64 for side in picture.shape[:2])
-    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
-    return picture[top : top + height, left : left + width].float()[None] / 255
 
 
 @torch.no_grad()
@@ -72,7 +65,7 @@ def main() -> None:
         quality_class = int(network.class_of_quality[quality])
         side = side_fixed = bits = decibels = pixels = 0.0
         for index in range(count):
-            picture = middle(held_out[index])
+            picture = centre_crop(held_out[index], SIDE)
             whole, psnr = estimated(network, tables, picture, quality, manifest["dead_zone"])
             coded = code(network, picture, torch.tensor([quality]), tables.quantiser(manifest["dead_zone"]))
             rows, symbols = coded.rows.to(torch.uint8).numpy(), coded.symbols.int().numpy()

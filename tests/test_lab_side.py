@@ -18,12 +18,12 @@ from narrows.lab.export import _graphs, load_network, tables_of  # noqa: E402
 from narrows.lab.graphs import WeightStore, prove_exact, side_graph  # noqa: E402
 from narrows.lab.grow import fill  # noqa: E402
 from narrows.lab.network import TINY, Flagship  # noqa: E402
+from narrows.lab.rate import logistic_probability  # noqa: E402
 from narrows.lab.side import (  # noqa: E402
     PHASES_OF_MEAN,
     SIDE_ROWS,
     SIDE_STEP_COUNT,
     SideNet,
-    logistic_probability,
     side_scale,
     step_map,
 )

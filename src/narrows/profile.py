@@ -233,11 +233,8 @@ class _Tables:
 
     def rows(self, name: str) -> LatentTables:
         """The tables of `name`.radius and `name`.frequencies."""
-        radius, frequencies = (
-            self.take(f"{name}.radius", "I32", (None,)),
-            self.take(f"{name}.frequencies", "U32", (None,)),
-        )
-        return LatentTables(radius, frequencies, name)
+        radius = self.take(f"{name}.radius", "I32", (None,))
+        return LatentTables(radius, self.take(f"{name}.frequencies", "U32", (None,)), name)
 
     def steps(self, name: str, channels: int, count: int) -> NDArray[np.uint8]:
         """(channels, 2, 2): which of `count` steps codes a channel at (row parity, column parity)."""

@@ -74,7 +74,7 @@ class StripCoder:
         for step, mask in enumerate(self._side_order.masks(*z_hat.shape[2:])):
             rows, shift = self._networks.side(step, values, index)
             steps.append((rows.reshape(-1), (whole - shift).reshape(-1), mask))
-            values = np.where(mask.reshape(values.shape), whole, values)
+            values += whole * mask.reshape(values.shape)
         return steps
 
     def _read_side(self, side: SideContext, decoder: LatentDecoder, shape: tuple[int, int, int], index: int) -> Symbols:
@@ -86,8 +86,9 @@ class StripCoder:
             rows, shift = self._networks.side(step, values, index)
             symbols = np.zeros(values.size, np.int32)
             decoder.step_into(symbols, rows.reshape(-1), mask)
-            values = np.where(mask.reshape(values.shape), symbols.reshape(values.shape) + shift, values)
-            if np.abs(np.where(mask.reshape(values.shape), values + centre, 0)).max() > limit:
+            here = mask.reshape(values.shape)
+            values += (symbols.reshape(values.shape) + shift) * here
+            if (np.abs(values + centre) * here).max() > limit:
                 raise CorruptError(f"has a hyper-latent outside -{limit}..{limit} (rule E13)")
         z_hat: Symbols = values + centre
         return z_hat

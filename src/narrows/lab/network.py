@@ -28,11 +28,11 @@ from narrows.lab.context import ContextOrder
 from narrows.lab.dead_zone import DeadZone, Quantiser
 from narrows.lab.integer import (
     ACTIVATION_UNIT,
-    SUM_UNIT,
     IntegerDepthwise,
     IntegerLinear,
     bounded,
     integer_activation,
+    quantised_bias,
     quantised_weight,
     straight_through,
 )
@@ -350,8 +350,7 @@ class ScaleNet(nn.Module):
 
     def row_bias_table(self) -> Tensor:
         """(qualities, latent) in units of 1/1024."""
-        table = self.row_bias.table()
-        return straight_through(table, (table.detach() * SUM_UNIT).round() / SUM_UNIT)
+        return quantised_bias(self.row_bias.table())
 
     def forward(self, step: int, features: Tensor, symbols: Tensor, quality: Tensor) -> Tensor:
         """Rows 0..63 of the step's part, whole numbers forwards, with a gradient to the continuous row.

@@ -121,9 +121,9 @@ def _joined(pictures: list[NDArray[np.uint8]]) -> Photos:
     return Photos(samples=samples, sizes=sizes, offsets=tuple(int(o) for o in offsets))
 
 
-def centre_crop(picture: Tensor) -> Tensor:
-    """The middle of a picture (H, W, 3) uint8 as (1, h, w, 3) in 0..1, sides multiples of 64 and at most 320."""
-    height, width = (min(320, side) // 64 * 64 for side in picture.shape[:2])
+def centre_crop(picture: Tensor, most: int = 320) -> Tensor:
+    """The middle of a picture (H, W, 3) uint8 as (1, h, w, 3) in 0..1, sides multiples of 64 and at most `most`."""
+    height, width = (min(most, side) // 64 * 64 for side in picture.shape[:2])
     top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     return picture[top : top + height, left : left + width].float()[None] / 255
 

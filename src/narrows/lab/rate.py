@@ -37,6 +37,11 @@ def rate_distortion_loss(bpp: Tensor, weighted_mse: Tensor, lambda_rd: Tensor) -
     return loss
 
 
+def bits_of(probability: Tensor) -> Tensor:
+    """Code length, and its gradient, down to a smallest probability."""
+    return -torch.log2(probability.clamp_min(_SMALLEST_PROBABILITY))
+
+
 def row_scale(row: Tensor) -> Tensor:
     """The standard deviation that a row stands for: 2^-3 to 2^8 in 64 steps of a ratio of 1.13."""
     return torch.exp2(LOWEST_LOG2_SCALE + LOG2_SCALE_STEP * row)
@@ -76,7 +81,13 @@ class ResidualRate(nn.Module):
         if not shape_learns:
             weight = weight.detach()
         probability = gaussian_laplace_probability(residual, row_scale(row), weight)
-        return -torch.log2(probability.clamp_min(_SMALLEST_PROBABILITY))
+        return bits_of(probability)
+
+
+def logistic_probability(distance: Tensor, scale: Tensor) -> Tensor:
+    """Mass of an interval of length 1 whose middle is so far from the mean; all shapes broadcast."""
+    distance = distance.abs()
+    return torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
 
 
 class SideRate(nn.Module):
@@ -91,6 +102,4 @@ class SideRate(nn.Module):
         """Bits of each entry of z (B, h, w, hz); quality_class is (B,)."""
         mean = self.mean[quality_class][:, None, None, :]
         scale = torch.exp(self.log_scale[quality_class])[:, None, None, :]
-        distance = (z - mean).abs()
-        probability = torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
-        return -torch.log2(probability.clamp_min(_SMALLEST_PROBABILITY))
+        return bits_of(logistic_probability(z - mean, scale))

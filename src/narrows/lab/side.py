@@ -19,15 +19,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.lab.integer import (
-    SUM_UNIT,
     IntegerConv,
     IntegerLinear,
     bounded,
     integer_activation,
+    quantised_bias,
     quantised_weight,
     straight_through,
 )
 from narrows.lab.quality_table import QualityTable
+from narrows.lab.rate import bits_of, logistic_probability
 
 SIDE_STEPS = ((0, 2), (2, 1))
 """The step at (row parity, column parity)."""
@@ -44,20 +45,12 @@ VALUE_LIMIT = 15
 SHIFT_LIMIT = 126
 CENTRE_LIMIT = 63
 
-_SMALLEST_PROBABILITY = 2.0**-24
-
 
 class CodedSide(NamedTuple):
     """What is coded of z_hat, (B, h, w, hyper) both; rows are 8 x scale + phase."""
 
     symbols: Tensor
     rows: Tensor
-
-
-def logistic_probability(distance: Tensor, scale: Tensor) -> Tensor:
-    """Mass of an interval of length 1 whose middle is so far from the mean; any shapes that broadcast."""
-    distance = distance.abs()
-    return torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
 
 
 def side_scale(row: Tensor) -> Tensor:
@@ -96,9 +89,7 @@ class SideNet(nn.Module):
 
     def bias(self, step: int) -> Tensor:
         """(qualities, 2 hyper): means, which count from the centre, and scales."""
-        table = self._table(step)
-        table = straight_through(table, (table.detach() * SUM_UNIT).round() / SUM_UNIT)
-        return table - F.pad(self.centre(), (0, self.hyper))
+        return quantised_bias(self._table(step)) - F.pad(self.centre(), (0, self.hyper))
 
     def centre(self) -> Tensor:
         """(qualities, hyper): whole numbers that are taken from z_hat before anything else, so that 0 says nothing."""
@@ -131,8 +122,7 @@ class SideNet(nn.Module):
             bits = torch.zeros_like(values)
             for step in range(SIDE_STEP_COUNT):
                 mean, row = self(step, values * (steps < step), quality)
-                probability = logistic_probability(rated - mean, side_scale(row))
-                bits = bits - torch.log2(probability.clamp_min(_SMALLEST_PROBABILITY)) * (steps == step)
+                bits = bits + bits_of(logistic_probability(rated - mean, side_scale(row))) * (steps == step)
         return bits
 
     @torch.no_grad()

@@ -17,8 +17,8 @@ from narrows.lab.coding import HardCoded, code
 from narrows.lab.dead_zone import DeadZone, Quantiser
 from narrows.lab.network import HYPER_LIMIT, Flagship
 from narrows.lab.photos import Photos, centre_crop
-from narrows.lab.rate import ROWS, SKIPPED_ROWS, gaussian_laplace_probability, row_scale
-from narrows.lab.side import PHASES_OF_MEAN, SHIFT_LIMIT, SIDE_ROWS, logistic_probability, side_scale
+from narrows.lab.rate import ROWS, SKIPPED_ROWS, gaussian_laplace_probability, logistic_probability, row_scale
+from narrows.lab.side import PHASES_OF_MEAN, SHIFT_LIMIT, SIDE_ROWS, side_scale
 
 TOTAL = 2**PRECISION
 LARGEST_RADIUS = 2600
