@@ -55,6 +55,7 @@ class LatentTables:
         if frequencies.ndim != 1 or frequencies.size != sizes.sum():
             raise ProfileError(f"{name}.frequencies has shape {frequencies.shape}, the radii need ({sizes.sum()},)")
         self.radius: Symbols = radius.astype(np.int32)
+        self._radii: list[int] = radius.tolist()  # of which one is ten times as fast to take
         self.starts = np.concatenate(([0], np.cumsum(sizes)))
         self._frequencies: Frequencies = frequencies.astype(np.uint32)
         tables = [self.frequencies(row) for row in range(radius.size)]
@@ -91,15 +92,16 @@ class LatentTables:
                 raise ProfileError("the profile's graphs give a symbol that is not zero in a skipped row")
             if sorted_symbols.size and (sorted_symbols.min() < -ESCAPE_LIMIT or sorted_symbols.max() > ESCAPE_LIMIT):
                 raise ProfileError(f"the profile's graphs give a symbol outside -{ESCAPE_LIMIT}..{ESCAPE_LIMIT}")
+            radius = np.repeat(self.radius, groups.counts)
+            index = sorted_symbols + radius
+            outside = np.abs(sorted_symbols) > radius
+            index[outside] = 2 * radius[outside] + 1
+            escaping = set(rows[groups.positions[outside]].tolist())
             for row, start, stop in reversed(groups.spans):
-                radius = int(self.radius[row])
-                values = sorted_symbols[start:stop]
-                index = values + np.int32(radius)
-                outside = np.abs(values) > radius
-                if outside.any():
-                    index[outside] = 2 * radius + 1
-                    coder.encode_reverse(values[outside] + np.int32(ESCAPE_LIMIT + 1), _UNIFORM)
-                coder.encode_reverse(index, self._models[row])
+                if row in escaping:
+                    escaped = sorted_symbols[start:stop][outside[start:stop]]
+                    coder.encode_reverse(escaped + np.int32(ESCAPE_LIMIT + 1), _UNIFORM)
+                coder.encode_reverse(index[start:stop], self._models[row])
 
     def decoder(self, data: bytes) -> LatentDecoder:
         """Begin to read a `latents` chunk of versions 1 and 2; CorruptError if it cannot be a stream of the coder."""
@@ -137,24 +139,24 @@ class LatentDecoder:
         """
         tables = self._tables
         groups = _group(rows, tables.skipped, mask)
-        decoded = np.empty(groups.positions.size, np.int32)
-        for row, start, stop in groups.spans:
-            radius = int(tables.radius[row])
-            with _translated("latents"):
+        index = np.empty(groups.positions.size, np.int32)
+        with _translated("latents"):
+            for row, start, stop in groups.spans:
                 values = self._coder.decode(tables._models[row], stop - start)
-            escapes = np.flatnonzero(values == 2 * radius + 1)
-            values -= np.int32(radius)
-            if escapes.size:
-                with _translated("latents"):
-                    escaped = self._coder.decode(_UNIFORM, escapes.size) - np.int32(ESCAPE_LIMIT + 1)
-                size = np.abs(escaped)
-                if size.min() <= radius or size.max() > ESCAPE_LIMIT:
-                    raise CorruptError(
-                        f"an escaped symbol of row {row} is outside {radius + 1}..{ESCAPE_LIMIT} (rule E10)"
-                    )
-                values[escapes] = escaped
-            decoded[start:stop] = values
-        symbols[groups.positions] = decoded
+                radius = tables._radii[row]
+                if values[values.argmax()] > 2 * radius:
+                    self._read_escapes(values, row, radius)
+                index[start:stop] = values
+        symbols[groups.positions] = index - np.repeat(tables.radius, groups.counts)
+
+    def _read_escapes(self, values: Symbols, row: int, radius: int) -> None:
+        """Put what was escaped, plus the radius, into the places of `values` that say so."""
+        places = np.flatnonzero(values > 2 * radius)
+        escaped = self._coder.decode(_UNIFORM, places.size) - np.int32(ESCAPE_LIMIT + 1)
+        size = np.abs(escaped)
+        if size.min() <= radius or size.max() > ESCAPE_LIMIT:
+            raise CorruptError(f"an escaped symbol of row {row} is outside {radius + 1}..{ESCAPE_LIMIT} (rule E10)")
+        values[places] = escaped + np.int32(radius)
 
     def finish(self) -> None:
         """Raise CorruptError unless the stream has been read to its very end (E11)."""
@@ -239,9 +241,13 @@ class SideTables:
 
 @dataclass(frozen=True)
 class _Groups:
-    """Positions of the coded symbols sorted by row, raster order within a row; spans are (row, start, stop) in them."""
+    """Positions of the coded symbols sorted by row, raster order within a row.
+
+    counts (rows,) tell how many each row has; spans are (row, start, stop) in the positions, where there is any.
+    """
 
     positions: NDArray[np.intp]
+    counts: NDArray[np.intp]
     spans: list[tuple[int, int, int]]
 
 
@@ -262,7 +268,7 @@ def _group(rows: Rows, skipped: NDArray[np.bool_], mask: Mask | None = None) -> 
     present = np.flatnonzero(counts)
     stops = np.cumsum(counts[present])
     spans = [(int(r), int(stop - n), int(stop)) for r, n, stop in zip(present, counts[present], stops, strict=True)]
-    return _Groups(positions, spans)
+    return _Groups(positions, counts, spans)
 
 
 def _model(table: Frequencies, name: str) -> Any:
@@ -306,6 +312,8 @@ def _translated(name: str, error: type[NarrowsError] = CorruptError) -> Iterator
     """Turn constriction's exceptions, and its Rust panics, into ours: none is expected, and none may pass."""
     try:
         yield
+    except NarrowsError:
+        raise
     except BaseException as fault:  # a panic derives from BaseException and its class cannot be imported
         if not isinstance(fault, Exception) and type(fault).__name__ != "PanicException":
             raise
