@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -20,7 +21,7 @@ from narrows.compare.charts import picture_figure, speed_figure
 from narrows.compare.curves import Curve
 from narrows.compare.figures import Line, lines_of, rate_figure, relative_figure, write_figures
 from narrows.compare.palette import DARK, LIGHT, Style, styles
-from narrows.compare.svg import inline_svg, svg_file
+from narrows.compare.svg import inline_svg, png_file, svg_file
 
 HOSTILE = '<script>alert(1)</script> & $\\frac{1}{0}$ "quoted" --> é'
 STYLE = Style(name="ink", dashes=(), width=2)
@@ -121,6 +122,15 @@ def test_all_figures_are_written_as_svg_and_png(tmp_path: Path) -> None:
         else:
             with Image.open(path) as image:
                 assert image.size[0] in (2 * WIDE.width, 2 * WIDER.width)
+
+
+def test_a_drawing_looks_the_same_and_takes_half_of_the_bytes() -> None:
+    figure = rate_figure([line("judged"), line("b", 2.0)], "x")
+    whole, drawing = png_file(figure), png_file(figure, drawing=True)
+    first, second = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.int32) for data in (whole, drawing))
+    assert first.shape == second.shape
+    assert (np.abs(first - second).max(2) > 16).mean() < 0.005
+    assert len(drawing) < len(whole) / 2
 
 
 def test_many_pictures_have_bars_without_names() -> None:

@@ -86,7 +86,7 @@ def write_figures(folder: str | os.PathLike[str], comparison: Comparison, analys
     for name, (figure, title) in figures.items():
         if figure is not None:
             written.append(write_whole(Path(folder) / f"{name}.svg", svg_file(figure, title)))
-            written.append(write_whole(Path(folder) / f"{name}.png", png_file(figure)))
+            written.append(write_whole(Path(folder) / f"{name}.png", png_file(figure, drawing=True)))
     return tuple(written)
 
 

@@ -8,6 +8,7 @@ from html import escape
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from PIL import Image
 
 from narrows.compare.palette import DARK, LIGHT, css_variables
 
@@ -46,10 +47,19 @@ def svg_file(figure: Figure, title: str) -> str:
     )
 
 
-def png_file(figure: Figure) -> bytes:
-    """The figure as a PNG file: on light paper, two pixels to a CSS pixel."""
+def png_file(figure: Figure, *, drawing: bool = False) -> bytes:
+    """The figure as a PNG file: on light paper, two pixels to a CSS pixel.
+
+    A `drawing`, without photographs, gets along with 256 colours: a third of the bytes, and no difference to be seen.
+    """
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=2 * POINTS_PER_INCH, facecolor=LIGHT["paper"])
+    if not drawing:
+        return file.getvalue()
+    with Image.open(file) as image:
+        few = image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    file = io.BytesIO()
+    few.save(file, "PNG", optimize=True, dpi=(2 * POINTS_PER_INCH,) * 2)
     return file.getvalue()
 
 
