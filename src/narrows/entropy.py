@@ -63,6 +63,7 @@ class LatentTables:
         self.skipped: NDArray[np.bool_] = np.array(
             [table[r] >= SKIP_BOUND for table, r in zip(tables, radius, strict=True)]
         )
+        self._kinds = _kinds(self.skipped)
         costs = PRECISION - np.log2(self._frequencies)
         costs[self.starts[1:] - 1] += ESCAPE_BITS
         for row in np.flatnonzero(self.skipped):
@@ -86,7 +87,7 @@ class LatentTables:
 
     def _push(self, coder: Any, steps: Sequence[Step]) -> None:
         for rows, symbols, *masks in reversed(steps):  # a stack: what is read first is written last
-            groups = _group(rows, self.skipped, *masks)
+            groups = _group(rows, self._kinds, self.radius.size, *masks)
             sorted_symbols = symbols[groups.positions]
             if np.count_nonzero(sorted_symbols) != np.count_nonzero((symbols != 0) & masks[0] if masks else symbols):
                 raise ProfileError("the profile's graphs give a symbol that is not zero in a skipped row")
@@ -138,7 +139,7 @@ class LatentDecoder:
         Never reads past what `rows` asks for; CorruptError if an escaped value belongs into the table (E10).
         """
         tables = self._tables
-        groups = _group(rows, tables.skipped, mask)
+        groups = _group(rows, tables._kinds, tables.radius.size, mask)
         index = np.empty(groups.positions.size, np.int32)
         with _translated("latents"):
             for row, start, stop in groups.spans:
@@ -251,24 +252,30 @@ class _Groups:
     spans: list[tuple[int, int, int]]
 
 
-def _group(rows: Rows, skipped: NDArray[np.bool_], mask: Mask | None = None) -> _Groups:
-    # 1 for a coded row, 2 for one that has no table; by bytes.translate: an array of indices takes three times as long.
-    kinds = np.pad(~skipped, (0, MAX_ROWS - skipped.size)).astype(np.uint8)
-    kinds[skipped.size :] = 2
-    kind = np.frombuffer(rows.tobytes().translate(kinds.tobytes()), np.uint8)
+def _kinds(skipped: NDArray[np.bool_]) -> bytes:
+    """For each of MAX_ROWS rows 1 if it is coded, 0 if it is skipped, 2 if it has no table."""
+    kinds = np.full(MAX_ROWS, 2, np.uint8)
+    kinds[: skipped.size] = ~skipped
+    return kinds.tobytes()
+
+
+def _group(rows: Rows, kinds: bytes, count: int, mask: Mask | None = None) -> _Groups:
+    """The symbols of `rows` (n,) that are coded where `mask` is 1, of so many rows of tables."""
+    # By bytes.translate: an array of indices takes three times as long.
+    kind = np.frombuffer(rows.tobytes().translate(kinds), np.uint8)
     if mask is not None:
         kind = kind * mask
     if kind.size and kind.max() == 2:
-        raise ProfileError(f"the profile's graphs ask for row {rows[kind == 2].max()} of {skipped.size}")
+        raise ProfileError(f"the profile's graphs ask for row {rows[kind == 2].max()} of {count}")
     positions = np.flatnonzero(kind.view(np.bool_))
     kept = rows[positions]
     # Stable, so raster order stays; numpy sorts uint8 by radix, which makes this linear.
     positions = positions[np.argsort(kept, kind="stable")]
-    counts = np.bincount(kept, minlength=skipped.size)
+    counts = np.bincount(kept, minlength=count)
     present = np.flatnonzero(counts)
     stops = np.cumsum(counts[present])
-    spans = [(int(r), int(stop - n), int(stop)) for r, n, stop in zip(present, counts[present], stops, strict=True)]
-    return _Groups(positions, counts, spans)
+    spans = zip(present.tolist(), (stops - counts[present]).tolist(), stops.tolist(), strict=True)
+    return _Groups(positions, counts, list(spans))
 
 
 def _model(table: Frequencies, name: str) -> Any:

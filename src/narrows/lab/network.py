@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from narrows.errors import OptionError
 from narrows.lab.context import ContextOrder
 from narrows.lab.dead_zone import DeadZone, Quantiser
+from narrows.lab.depthwise import Depthwise
 from narrows.lab.integer import (
     ACTIVATION_UNIT,
     IntegerDepthwise,
@@ -173,7 +174,7 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, kernel: int = 3) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        self.depthwise = Depthwise(channels, kernel)
         self.expand = nn.Linear(channels, 2 * channels)
         self.project = nn.Linear(2 * channels, channels)
         nn.init.zeros_(self.project.weight)
