@@ -139,6 +139,14 @@ def test_the_proof_of_exactness_gives_a_bound_and_refuses_a_network_past_it(netw
         prove_exact(broken)
 
 
+def test_the_proof_of_exactness_includes_the_first_step_of_the_side_net() -> None:
+    broken = Flagship(TINY)
+    with torch.no_grad():
+        broken.side_net.base[0].knots[:, TINY.hyper_latent :].fill_(2.0**15)  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match="2\\^24"):
+        prove_exact(broken)
+
+
 def test_a_unit_beyond_its_bound_can_come_back() -> None:
     x = torch.tensor([-1.0, 0.5, 2.0], requires_grad=True)
     bounded(x, 0, 1).sum().backward()

@@ -538,7 +538,7 @@ def prove_exact(network: Flagship) -> int:
         side = network.side_net
         layers += [(m, None) for m in side.context_in]
         layers += [(m, side_bias(side, step)) for step, m in enumerate(side.context_out, start=1)]
-    largest = 0
+    largest = 0 if network.side_net is None else int(np.abs(side_bias(network.side_net, 0)).max())
     for layer, bias in layers:
         assert isinstance(layer, IntegerLayer)
         weight = np.abs(integer_weight(layer).astype(np.int64))
