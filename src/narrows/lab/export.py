@@ -45,7 +45,7 @@ SCHEMA = 1
 CONTEXT_SCHEMA = 2
 LICENCE = "Apache-2.0"
 _BLOCK_MATRIX = re.compile(r"\.(expand|project)\.weight$")
-_STEPS_IN_SPREAD = 32
+_STEPS_IN_SPREAD = 64
 LABORATORY = "network."
 """Prefix of the tensors that only the laboratory reads back, to train on from a profile."""
 
@@ -104,7 +104,8 @@ def halve_weights(network: Flagship) -> None:
     """Round the float weights to what float16 can store; integer layers and tables stay as they are.
 
     The matrices of blocks, three quarters of all weights, become multiples of a power of two in each row, of which the
-    row's root mean square holds 32 to 64: a profile is a fifth smaller in every archive then.
+    row's root mean square holds 64 to 128: a profile is a sixth smaller in every archive then, and no worse (half as
+    many cost 0.1 %).
     """
     with torch.no_grad():
         for name, parameter in network.named_parameters():
