@@ -36,6 +36,8 @@ FIRST_STEP, LAST_STEP = 0.6, 0.06
 """How far the targets follow the Newton step of the first and the last pass, falling by one ratio: the latents move
 together, and choices that many make at once have to settle.
 """
+MOMENTUM = 0.5
+"""What of a target's last movement goes into its next one."""
 TILE_PIXELS = 2**20
 """About how many pixels are differentiated at once: some 0.5 GB of activations."""
 
@@ -120,11 +122,12 @@ class _Strip:
         curvature = self._curvature(found, gradient)
         if curvature is None:
             return best
-        target = y
+        target, movement = y, torch.zeros_like(y)
         for number in range(PASSES):
             gradient = gradient + self._context_gradient(found)
             step = FIRST_STEP * (LAST_STEP / FIRST_STEP) ** (number / (PASSES - 1))
-            target = target + step * (found.y_hat - gradient / curvature - target)
+            movement = MOMENTUM * movement + step * (found.y_hat - gradient / curvature - target)
+            target = target + movement
             found = self._quantised(target, curvature)
             gradient, error = self._distortion(found.y_hat)
             cost = self._bits(found) + error
