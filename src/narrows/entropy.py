@@ -87,7 +87,7 @@ class LatentTables:
 
     def _push(self, coder: Any, steps: Sequence[Step]) -> None:
         for rows, symbols, *masks in reversed(steps):  # a stack: what is read first is written last
-            groups = _group(rows, self._kinds, self.radius.size, *masks)
+            groups = self._group(rows, *masks)
             sorted_symbols = symbols[groups.positions]
             if np.count_nonzero(sorted_symbols) != np.count_nonzero((symbols != 0) & masks[0] if masks else symbols):
                 raise ProfileError("the profile's graphs give a symbol that is not zero in a skipped row")
@@ -103,6 +103,24 @@ class LatentTables:
                     escaped = sorted_symbols[start:stop][outside[start:stop]]
                     coder.encode_reverse(escaped + np.int32(ESCAPE_LIMIT + 1), _UNIFORM)
                 coder.encode_reverse(index[start:stop], self._models[row])
+
+    def _group(self, rows: Rows, mask: Mask | None = None) -> _Groups:
+        """The symbols of `rows` (n,) that are coded where `mask` is 1; ProfileError if a row has no table."""
+        # By bytes.translate: an array of indices takes three times as long.
+        kind = np.frombuffer(rows.tobytes().translate(self._kinds), np.uint8)
+        if mask is not None:
+            kind = kind * mask
+        if kind.size and kind.max() == 2:
+            raise ProfileError(f"the profile's graphs ask for row {rows[kind == 2].max()} of {self.radius.size}")
+        positions = np.flatnonzero(kind.view(np.bool_))
+        kept = rows[positions]
+        # Stable, so raster order stays; numpy sorts uint8 by radix, which makes this linear.
+        positions = positions[np.argsort(kept, kind="stable")]
+        counts = np.bincount(kept, minlength=self.radius.size)
+        present = np.flatnonzero(counts)
+        stops = np.cumsum(counts[present])
+        spans = zip(present.tolist(), (stops - counts[present]).tolist(), stops.tolist(), strict=True)
+        return _Groups(positions, counts, list(spans))
 
     def decoder(self, data: bytes) -> LatentDecoder:
         """Begin to read a `latents` chunk of versions 1 and 2; CorruptError if it cannot be a stream of the coder."""
@@ -139,7 +157,7 @@ class LatentDecoder:
         Never reads past what `rows` asks for; CorruptError if an escaped value belongs into the table (E10).
         """
         tables = self._tables
-        groups = _group(rows, tables._kinds, tables.radius.size, mask)
+        groups = tables._group(rows, mask)
         index = np.empty(groups.positions.size, np.int32)
         with _translated("latents"):
             for row, start, stop in groups.spans:
@@ -257,25 +275,6 @@ def _kinds(skipped: NDArray[np.bool_]) -> bytes:
     kinds = np.full(MAX_ROWS, 2, np.uint8)
     kinds[: skipped.size] = ~skipped
     return kinds.tobytes()
-
-
-def _group(rows: Rows, kinds: bytes, count: int, mask: Mask | None = None) -> _Groups:
-    """The symbols of `rows` (n,) that are coded where `mask` is 1, of so many rows of tables."""
-    # By bytes.translate: an array of indices takes three times as long.
-    kind = np.frombuffer(rows.tobytes().translate(kinds), np.uint8)
-    if mask is not None:
-        kind = kind * mask
-    if kind.size and kind.max() == 2:
-        raise ProfileError(f"the profile's graphs ask for row {rows[kind == 2].max()} of {count}")
-    positions = np.flatnonzero(kind.view(np.bool_))
-    kept = rows[positions]
-    # Stable, so raster order stays; numpy sorts uint8 by radix, which makes this linear.
-    positions = positions[np.argsort(kept, kind="stable")]
-    counts = np.bincount(kept, minlength=count)
-    present = np.flatnonzero(counts)
-    stops = np.cumsum(counts[present])
-    spans = zip(present.tolist(), (stops - counts[present]).tolist(), stops.tolist(), strict=True)
-    return _Groups(positions, counts, list(spans))
 
 
 def _model(table: Frequencies, name: str) -> Any:

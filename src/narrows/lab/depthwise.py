@@ -1,7 +1,7 @@
 """Depthwise convolutions whose kernels are larger than 3x3 and learn as fast.
 
-oneDNN has no fast gradient of such kernels: that of a 5x5 kernel in bfloat16 takes fifteen times as long as all the
-rest of the layer. It is put together from those of 3x3 kernels at several places of the larger one.
+oneDNN has no fast gradient of such kernels: that of a 5x5 kernel in bfloat16 takes some twenty times as long as all
+the rest of the layer. It is put together from those of 3x3 kernels at several places of the larger one.
 """
 
 from __future__ import annotations

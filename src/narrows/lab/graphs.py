@@ -534,11 +534,12 @@ def prove_exact(network: Flagship) -> int:
     layers: list[tuple[object, NDArray[np.int32] | None]] = [(net.into, None), (net.up, None)]
     layers += [(m, None) for modules in (net.step_in, net.step_depthwise, net.step_mid) for m in modules]
     layers += [(m, row_bias(network)) for m in net.step_out]
+    largest = 0
     if network.side_net is not None:
         side = network.side_net
+        largest = int(np.abs(side_bias(side, 0)).max())  # of the first step, which has no layer
         layers += [(m, None) for m in side.context_in]
         layers += [(m, side_bias(side, step)) for step, m in enumerate(side.context_out, start=1)]
-    largest = 0 if network.side_net is None else int(np.abs(side_bias(network.side_net, 0)).max())
     for layer, bias in layers:
         assert isinstance(layer, IntegerLayer)
         weight = np.abs(integer_weight(layer).astype(np.int64))
