@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from narrows.compare.curves import Curve, bd_rate
+from narrows.compare.svg import png_file
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 
@@ -128,7 +129,7 @@ def draw(path: Path, history: History) -> None:
     rate_axes.set_ylabel("bits per pixel (estimate)")
     rate_axes.set_yscale("log")
     figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=len(by_quality))
-    figure.savefig(path, dpi=144)
+    path.write_bytes(png_file(figure, drawing=True))
     pyplot.close(figure)
 
 

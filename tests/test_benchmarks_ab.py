@@ -82,7 +82,7 @@ def test_profiles_are_compared_by_their_manifests(
 ) -> None:
     called(monkeypatch, held_out, profile(tmp_path / "a", 0.1), profile(tmp_path / "b", 0.09))
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0].endswith("BD-rate -10.00 %") and printed[3].endswith("| -10.0% | +0.000 |")
+    assert printed[1] == "PSNR (RGB), dB: -10.00 %" and printed[4].endswith("| -10.0% | +0.000 |")
 
 
 def test_profiles_are_measured_anew_on_other_photographs(
@@ -96,6 +96,17 @@ def test_profiles_are_measured_anew_on_other_photographs(
     (stale / "manifest.json").write_text(json.dumps(manifest | {"dead_zone": 0.0}))
     called(monkeypatch, held_out, shipped, shipped, stale, "--photos", photos)
     printed = capsys.readouterr().out.splitlines()
-    same, other = (line for line in printed if "BD-rate" in line)
+    same, other = (line for line in printed if line.startswith("PSNR (RGB)"))
     assert same.endswith("+0.00 %")
     assert not other.endswith("+0.00 %"), "its dead zone is another one"
+    assert {line.split(":")[0] for line in printed if line.endswith(" %")} >= {"SSIM, dB", "SSIMULACRA 2"}
+
+
+def test_a_run_may_stand_in_the_place_of_a_profile(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = ["base:crop=64,batch=2", "other:crop=64,batch=2,masking=1"]
+    called(monkeypatch, ab, tmp_path, *arms, "--photos", photos, "--recipe", "tiny", "--megapixels", 8 * 64 * 64 / 1e6)
+    called(monkeypatch, held_out, tmp_path / "base", tmp_path / "base", tmp_path / "other", "--photos", photos)
+    same, other = (line for line in capsys.readouterr().out.splitlines() if line.startswith("PSNR (RGB)"))
+    assert same.endswith("+0.00 %") and not other.endswith("+0.00 %"), "it was trained for another distortion"

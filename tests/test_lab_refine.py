@@ -15,11 +15,12 @@ from pictures import photo_like
 from narrows.codec import Codec
 from narrows.errors import OptionError
 from narrows.profile import find
-from narrows.search import ERROR_WORTH, psnr_db, squared_error
+from narrows.search import ERROR_WORTH, psnr_db
 
 torch = pytest.importorskip("torch", reason="needs the [lab] extra")
 
 from narrows.lab import refine  # noqa: E402
+from narrows.lab.distortion import distortion  # noqa: E402
 from narrows.lab.export import load_network, tables_of  # noqa: E402
 from narrows.lab.refine import Refiner  # noqa: E402
 
@@ -36,9 +37,13 @@ def decoded(codec: Codec, data: bytes) -> Pixels:
 
 
 def cost(codec: Codec, picture: Pixels, data: bytes, index: int) -> float:
-    channels = 1 if picture.ndim == 2 else 3
-    error = squared_error(*(part.reshape(*part.shape[:2], channels) for part in (picture, decoded(codec, data))))
-    return 8 * len(data) + ERROR_WORTH * codec.profile.manifest.lambdas[index] * error / channels
+    """What the refinement minimises, of a file and a picture (H, W) or (H, W, 3)."""
+    before, after = (
+        torch.tensor(part.reshape(1, *part.shape[:2], -1)) / 255 for part in (picture, decoded(codec, data))
+    )
+    pixels = picture.shape[0] * picture.shape[1]
+    error = pixels * float(distortion(after, before, refine.MASKING))
+    return 8 * len(data) + ERROR_WORTH * codec.profile.manifest.lambdas[index] * error
 
 
 @pytest.mark.parametrize("quality", [15, 80])

@@ -347,6 +347,12 @@ def test_a_stage_that_does_not_exist_is_refused(photos: Path, tmp_path: Path) ->
         config(photos, tmp_path, 1, stage="last")
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_share_outside_of_0_to_1_is_refused(share: float, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="masking must be 0 to 1"):
+        config(photos, tmp_path, 1, masking=share)
+
+
 def test_in_the_stage_written_noise_reaches_the_encoder_alone(profile: Path) -> None:
     network = load_network(profile).train()
     picture, quality = torch.rand(2, 64, 128, 3, generator=torch.Generator().manual_seed(3)), torch.tensor([1, 6])

@@ -32,6 +32,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--crop", type=int, default=256, show_default=True, help="Side of a crop in pixels, a multiple of 64.")
 @click.option("--matrix-rate", type=float, default=1e-2, show_default=True, help="Learning rate of Muon (1x1 weights).")
 @click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate of AdamW (all the rest).")
+@click.option("--masking", type=float, default=0.3, show_default=True, help="Share of the masked error in the loss.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--threads", type=int, help="CPU threads.  [default: all cores]")
 @click.option("--accelerator", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
@@ -40,8 +41,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def train_command(
     recipe: str, photos: Path, run: Path | None, minutes: float | None, steps: int | None, resume: bool,
-    start: Path | None, stage: Stage, batch: int, crop: int, matrix_rate: float, rate: float, seed: int,
-    threads: int | None, accelerator: str, processes: int, limit: int | None, quiet: bool,
+    start: Path | None, stage: Stage, batch: int, crop: int, matrix_rate: float, rate: float, masking: float,
+    seed: int, threads: int | None, accelerator: str, processes: int, limit: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Train RECIPE on photographs.
 
@@ -59,8 +60,8 @@ def train_command(
         minutes = 60.0
     config = TrainConfig(
         photos=photos, run=run or Path("runs") / recipe, minutes=minutes, steps=steps, batch=batch, crop=crop,
-        matrix_rate=matrix_rate, rate=rate, seed=seed, threads=threads, accelerator=accelerator, processes=processes,
-        photo_limit=limit, stage=stage,
+        matrix_rate=matrix_rate, rate=rate, masking=masking, seed=seed, threads=threads, accelerator=accelerator,
+        processes=processes, photo_limit=limit, stage=stage,
     )  # fmt: skip
     folder = train(RECIPES[recipe], config, resume=resume, start=start, progress=not quiet)
     click.echo(str(folder))
@@ -111,7 +112,7 @@ def export_command(
 
 
 _RECORDED = (
-    "minutes", "steps", "batch", "crop", "matrix_rate", "rate", "ema_decay", "seed", "processes", "stage",
+    "minutes", "steps", "batch", "crop", "matrix_rate", "rate", "masking", "ema_decay", "seed", "processes", "stage",
 )  # fmt: skip
 
 

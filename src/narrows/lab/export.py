@@ -134,17 +134,23 @@ def measure(network: Flagship, tables: Tables, photos: Photos, dead_zone: float)
     return result
 
 
-@torch.no_grad()
 def estimated(
     network: Flagship, tables: Tables, picture: torch.Tensor, quality: int, dead_zone: float
 ) -> tuple[float, float]:
     """(bits by the tables, PSNR in dB of the 8-bit result) of one picture (1, H, W, C), sides multiples of 64."""
+    bits, decoded = estimated_picture(network, tables, picture, quality, dead_zone)
+    return bits, -10 * math.log10(max(float((decoded - picture).square().mean()), 1e-10))
+
+
+@torch.no_grad()
+def estimated_picture(
+    network: Flagship, tables: Tables, picture: torch.Tensor, quality: int, dead_zone: float
+) -> tuple[float, torch.Tensor]:
+    """The same with the result itself, like `picture` in 0..1, in the place of its PSNR."""
     q = torch.tensor([quality])
     coded = code(network, picture, q, tables.quantiser(dead_zone))
     decoded = network.synthesis(coded.y_hat, q).clamp(0, 1).mul(255).round().div(255)
-    mse = float((decoded - picture).square().mean())
-    bits = tables.bits(coded, int(network.class_of_quality[quality]))
-    return bits, -10 * math.log10(max(mse, 1e-10))
+    return tables.bits(coded, int(network.class_of_quality[quality])), decoded
 
 
 def _graphs(network: Flagship, tables: Tables) -> tuple[WeightStore, dict[str, Graph]]:

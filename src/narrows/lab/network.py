@@ -90,7 +90,7 @@ class NetworkConfig:
             raise OptionError(f"is not a network's configuration: {error}") from error
 
     def lambdas(self) -> Tensor:
-        """The trade of each quality: loss = bits per pixel + lambda x MSE on the 8-bit scale."""
+        """The trade of each quality: loss = bits per pixel + lambda x distortion on the 8-bit scale (distortion.py)."""
         steps = torch.arange(self.qualities, dtype=torch.float64) / (self.qualities - 1)
         return (self.lambda_min * (self.lambda_max / self.lambda_min) ** steps).float()
 

@@ -27,13 +27,13 @@ def stratified_qualities(count: int, qualities: int) -> Tensor:
     return ((torch.arange(count) + torch.rand(count)) * qualities / count).long().clamp(max=qualities - 1)
 
 
-def rate_distortion_loss(bpp: Tensor, weighted_mse: Tensor, lambda_rd: Tensor) -> Tensor:
-    """0.1 x the mean over the batch of (bpp + lambda MSE) / sqrt(lambda), all (B,); MSE on 0..255.
+def rate_distortion_loss(bpp: Tensor, weighted: Tensor, lambda_rd: Tensor) -> Tensor:
+    """0.1 x the mean over the batch of (bpp + lambda distortion) / sqrt(lambda), all (B,); distortion on 0..255.
 
-    Without the root the few highest lambdas would be all that the network hears. The product lambda MSE is the
+    Without the root the few highest lambdas would be all that the network hears. The product `weighted` is the
     caller's: in which order its factors round is part of what a run repeats when it goes on.
     """
-    loss: Tensor = 0.1 * ((bpp + weighted_mse) / lambda_rd.sqrt()).mean()
+    loss: Tensor = 0.1 * ((bpp + weighted) / lambda_rd.sqrt()).mean()
     return loss
 
 

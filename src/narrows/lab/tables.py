@@ -27,7 +27,7 @@ _PRIOR_WEIGHT = 200.0
 _ESCAPE_LEAST = 64
 """Frequency that an escape never falls under (18 bits): no picture may become unreasonably dear."""
 CURVATURE = 16.0
-"""Bits per squared step: the second derivative of lambda x squared error for a latent (docs/decisions/0011)."""
+"""Bits per squared step: the second derivative of lambda x distortion for a latent (docs/decisions/0011)."""
 _LEAST_SAVING = 0.3
 """Bits. Where a 1 costs hardly more than a 0, no threshold has to move."""
 

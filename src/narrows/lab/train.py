@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from narrows.errors import OptionError
 from narrows.lab.checkpoint import read_state, read_tensors
 from narrows.lab.dead_zone import DeadZone, Quantiser
+from narrows.lab.distortion import distortion
 from narrows.lab.grow import fill
 from narrows.lab.loop import check_folder, run_loop, start_fabric
 from narrows.lab.network import Flagship, NetworkConfig, kilo_macs_per_pixel, parameter_count
@@ -57,6 +58,8 @@ class TrainConfig:
     still learns from noise what they cost; in the stage "decoder" it stays as it is. In the stage "side" nothing is
     trained but how the hyper-latent is coded.
     """
+    masking: float = 0.3
+    """Share of the masked error in the distortion (distortion.py); the rest is the squared error."""
 
     def __post_init__(self) -> None:
         self.loop()
@@ -64,6 +67,8 @@ class TrainConfig:
             raise OptionError(f"stage must be one of {', '.join(STAGES)}, not {self.stage}")
         if self.batch < 1 or self.crop < 64 or self.crop % 64:
             raise OptionError(f"batch must be at least 1 and crop a multiple of 64, not {self.batch} and {self.crop}")
+        if not 0 <= self.masking <= 1:
+            raise OptionError(f"masking must be 0 to 1, not {self.masking}")
 
     def loop(self) -> LoopConfig:
         """What the loop has to know of it. OptionError for a budget that makes no sense."""
@@ -101,6 +106,7 @@ class FlagshipTask:
         self._batch, self._crop = config.batch, CropConfig(size=config.crop)
         self._training, self._held_out = training, held_out
         self._lambdas = network.config.lambdas()
+        self._masking = config.masking
 
     def restore(self, record: Mapping[str, Any]) -> None:
         """Nothing to take back: batches are functions of the step."""
@@ -117,11 +123,10 @@ class FlagshipTask:
         quality = stratified_qualities(self._batch, self.network.config.qualities).to(x.device)
         coded = network(x, quality)
         lambda_rd = self._lambdas[quality]
-        mse = 255**2 * (coded.picture - x).square().mean((1, 2, 3))
         bpp: Tensor = (coded.latent_bits + coded.side_bits) / (x.shape[1] * x.shape[2])
         if self.network.side_alone:
             return 100 * bpp.mean()
-        return rate_distortion_loss(bpp, lambda_rd * mse, lambda_rd)
+        return rate_distortion_loss(bpp, lambda_rd * distortion(coded.picture, x, self._masking), lambda_rd)
 
     def evaluate(self, state: RunState) -> Evaluation:
         """A row a quality, on the held-out photographs. No score: the last weights of a run are its best."""
@@ -172,8 +177,7 @@ def _quantiser(config: TrainConfig, resume: bool, start: Path | None) -> Quantis
         state = read_state(config.run / "checkpoint")
         if state["stage"] != config.stage:
             raise OptionError(f"{config.run} is a run of the stage {state['stage']}; resume it as such")
-        stored = state.get("quantiser")
-        return Quantiser(**(stored | {"curve": DeadZone(**stored["curve"])})) if stored else None
+        return stored_quantiser(state)
     if config.stage in ("noise", "side"):
         return None
     if start is None or not (start / "manifest.json").exists():
@@ -181,6 +185,12 @@ def _quantiser(config: TrainConfig, resume: bool, start: Path | None) -> Quantis
     from narrows.lab.export import quantiser_of  # only here: the trainer's path stays free of the codec
 
     return quantiser_of(start)
+
+
+def stored_quantiser(state: dict[str, Any]) -> Quantiser | None:
+    """That of the encoder whose symbols a run learned from, of its checkpoint's state; None if from noise."""
+    stored = state.get("quantiser")
+    return Quantiser(**(stored | {"curve": DeadZone(**stored["curve"])})) if stored else None
 
 
 @torch.no_grad()
