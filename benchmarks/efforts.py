@@ -104,14 +104,17 @@ def page(codec: Codec, rows: Sequence[Coded]) -> Iterator[str]:
     scores = [score for score in SCORES if all(getattr(row, score) is not None for row in rows)]
     yield from ("", f"| effort | {' | '.join(map(SCORES.__getitem__, scores))} | seconds a megapixel |")
     yield f"| --- |{' ---: |' * (len(scores) + 1)}"
-    anchors = {score: _curve(ANCHOR, rows, score) for score in scores}
+    anchors = [_curve(ANCHOR, rows, score) for score in scores]
     for effort in sorted({row.effort for row in rows}):
-        changes = [_change(anchors[score], _curve(effort, rows, score)) for score in scores]
+        curves = anchors if effort == ANCHOR else [_curve(effort, rows, score) for score in scores]
+        changes = [_change(anchor, curve) for anchor, curve in zip(anchors, curves, strict=True)]
         seconds = np.median([1e6 * row.seconds / row.pixels for row in rows if row.effort == effort])
-        yield f"| {effort} | {' | '.join('–' if effort == ANCHOR else change for change in changes)} | {seconds:.2f} |"
+        yield f"| {effort} | {' | '.join(changes)} | {seconds:.2f} |"
 
 
 def _change(anchor: Curve, curve: Curve) -> str:
+    if curve is anchor:
+        return "–"
     rate = bd_rate(anchor, curve).value
     return "no overlap" if rate is None else f"{rate:+.2f} %"
 

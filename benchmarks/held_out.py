@@ -27,9 +27,6 @@ from narrows.compare.records import Point
 if TYPE_CHECKING:
     from torch import Tensor
 
-PHOTOS = 24
-QUALITIES = 8
-
 
 def measured(profile: Path) -> dict[str, Curve]:
     """The curve in PSNR by the manifest."""
@@ -40,9 +37,10 @@ def measured(profile: Path) -> dict[str, Curve]:
 def measured_on(photos: Path, sources: list[Path]) -> list[dict[str, Curve]]:
     """The curve of each source in every metric, on the centres of the held-out photographs of a folder."""
     from narrows.lab.photos import centre_crop, load_photos
+    from narrows.lab.train import EVALUATION_PHOTOS
 
     held_out = load_photos(photos, least_side=64)[1]
-    pictures = [centre_crop(held_out[index]) for index in range(min(PHOTOS, len(held_out)))]
+    pictures = [centre_crop(held_out[index]) for index in range(min(EVALUATION_PHOTOS, len(held_out)))]
     references = [Reference(_bytes(picture)) for picture in pictures]
     curves = []
     for source in sources:
@@ -68,14 +66,14 @@ def coder_of(source: Path) -> tuple[Callable[[Tensor, int], tuple[float, Tensor]
     import torch
 
     from narrows.lab.export import estimated_picture, load_network, tables_of
-    from narrows.lab.train import load_run, stored_quantiser
+    from narrows.lab.train import EVALUATION_QUALITIES, load_run, stored_quantiser
 
     if (source / "manifest.json").exists():
         network, tables = load_network(source), tables_of(source)
         dead_zone = float(json.loads((source / "manifest.json").read_text())["dead_zone"])
         return (
             lambda picture, quality: estimated_picture(network, tables, picture, quality, dead_zone)
-        ), network.config.spread_qualities(QUALITIES)
+        ), network.config.spread_qualities(EVALUATION_QUALITIES)
 
     network, state = load_run(source)
     network.quantiser = stored_quantiser(state)
@@ -85,7 +83,7 @@ def coder_of(source: Path) -> tuple[Callable[[Tensor, int], tuple[float, Tensor]
         found = network(picture, torch.tensor([quality]))
         return float(found.latent_bits + found.side_bits), found.picture
 
-    return coded, network.config.spread_qualities(QUALITIES)
+    return coded, network.config.spread_qualities(EVALUATION_QUALITIES)
 
 
 def _bytes(picture: Tensor) -> np.ndarray:

@@ -13,6 +13,8 @@ assessment" (2003).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -40,14 +42,10 @@ def masked_error(decoded: Tensor, original: Tensor) -> Tensor:
         luma = 255 * _luma(original)
     error = 255 * _luma(decoded) - luma
     weighed = white = torch.zeros(len(luma), device=luma.device)
-    for scale, share in enumerate(SCALE_WEIGHTS):
-        if min(luma.shape[2:]) < WINDOW:
-            break
-        variance = (_window_means(luma.square()) - _window_means(luma).square()).clamp_min(0)
-        visible = share / (variance + C2)
+    for scale, visible in enumerate(_visible(luma)):
         weighed = weighed + (visible * _window_means(error.square())).mean((1, 2, 3))
         white = white + visible.mean((1, 2, 3)) / 4**scale  # halving averages four samples of noise
-        luma, error = F.avg_pool2d(luma, 2), F.avg_pool2d(error, 2)
+        error = F.avg_pool2d(error, 2)
     return weighed / white
 
 
@@ -67,18 +65,15 @@ class Distortion:
         """`original` (1, H, W, C) in 0..1, sides multiples of ALIGN."""
         self._plain = 1.0
         self._masked: list[Tensor] = []
+        if not masking:
+            return
+        self._plain = 1 - masking
         luma, white = 255 * _luma(original), 0.0
-        for scale, share in enumerate(SCALE_WEIGHTS):
-            if not masking or min(luma.shape[2:]) < WINDOW:
-                break
-            variance = (_window_means(luma.square()) - _window_means(luma).square()).clamp_min(0)
-            visible = _spread(share / (variance + C2), luma.shape[2:])[0, 0]
+        for scale, windows in enumerate(_visible(luma)):
+            visible = _spread(windows, [side >> scale for side in luma.shape[2:]])[0, 0]
             white += float(visible.mean()) / 4**scale
             self._masked.append(4**scale * visible)
-            luma = F.avg_pool2d(luma, 2)
-        if self._masked:
-            self._plain = 1 - masking
-            self._masked = [masking / white * weight for weight in self._masked]
+        self._masked = [masking / white * weight for weight in self._masked]
 
     def cost(self, error: Tensor, place: tuple[int, int], inner: tuple[slice, slice]) -> tuple[Tensor, float]:
         """What the errors (1, h, w, C) on 0..255 of the part that begins at `place` (row, column) cost, and how much of
@@ -99,7 +94,17 @@ class Distortion:
         return torch.stack([cost.sum() for _, cost in maps]).sum(), within
 
 
-def _spread(windows: Tensor, size: torch.Size) -> Tensor:
+def _visible(luma: Tensor) -> Iterator[Tensor]:
+    """What an error counts in each window of luma (B, 1, H, W) on 0..255, scale after scale."""
+    for share in SCALE_WEIGHTS:
+        if min(luma.shape[2:]) < WINDOW:
+            return
+        variance = (_window_means(luma.square()) - _window_means(luma).square()).clamp_min(0)
+        yield share / (variance + C2)
+        luma = F.avg_pool2d(luma, 2)
+
+
+def _spread(windows: Tensor, size: Sequence[int]) -> Tensor:
     """Means at each sample of the values of the windows that cover it; `windows` as _window_means lays them."""
     kernel = torch.ones(1, 1, WINDOW, WINDOW)
     sums, counts = (
