@@ -25,7 +25,7 @@ from narrows.lab.network import (  # noqa: E402
     shuffle,
     unshuffle,
 )
-from narrows.lab.optimizer import Muon, orthogonalised, rate_factor  # noqa: E402
+from narrows.lab.optimizer import Muon, Soap, _turn_basis, orthogonalised, rate_factor  # noqa: E402
 from narrows.lab.rate import (  # noqa: E402
     ROWS,
     SKIPPED_ROWS,
@@ -180,16 +180,60 @@ def test_muon_steps_have_singular_values_near_one() -> None:
     assert 0.3 < float(values.min()) and float(values.max()) < 2
 
 
-def test_muon_lowers_a_quadratic() -> None:
+@pytest.mark.parametrize("optimizer", [Muon, Soap])
+def test_the_optimizers_of_matrices_lower_a_quadratic(optimizer: type[Muon] | type[Soap]) -> None:
     torch.manual_seed(0)
     weight = torch.nn.Parameter(torch.randn(8, 8))
-    optimizer = Muon([weight], lr=0.1)
+    steps = optimizer([weight], lr=0.1)
     before = float(weight.detach().square().sum())
     for _ in range(20):
-        optimizer.zero_grad()
+        steps.zero_grad()
         weight.square().sum().backward()
-        optimizer.step()
+        steps.step()
     assert float(weight.detach().square().sum()) < before / 3
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6)])
+def test_soap_steps_turn_with_the_shorter_side(shape: tuple[int, int]) -> None:
+    """Where every gradient is turned, so is every step: Adam alone, which sees single numbers, has no such symmetry."""
+    torch.manual_seed(0)
+    turn = torch.linalg.qr(torch.randn(6, 6))[0]
+    plain, turned = (torch.nn.Parameter(torch.zeros(shape)) for _ in range(2))
+    optimizer, other = Soap([plain], lr=0.1, every=5), Soap([turned], lr=0.1, every=5)
+    unequal = torch.linspace(0.2, 3, 6)
+    for _ in range(23):
+        gradient = unequal[:, None] * torch.randn(6, 20)
+        plain.grad = gradient if shape[0] == 6 else gradient.T
+        turned.grad = turn @ gradient if shape[0] == 6 else (turn @ gradient).T
+        optimizer.step()
+        other.step()
+    expected = turn @ plain if shape[0] == 6 else plain @ turn.T
+    assert float(plain.detach().abs().max()) > 0.1
+    assert torch.allclose(turned, expected, atol=1e-3)
+
+
+def test_soap_finds_the_basis_that_gradients_share() -> None:
+    torch.manual_seed(0)
+    shared = torch.linalg.qr(torch.randn(6, 6))[0]
+    weight = torch.nn.Parameter(torch.zeros(6, 40))
+    optimizer = Soap([weight], lr=0.1)
+    for _ in range(101):
+        weight.grad = shared @ (torch.tensor([8.0, 4.0, 2.0, 1.0, 0.5, 0.25])[:, None] * torch.randn(6, 40))
+        optimizer.step()
+    basis = optimizer.state[weight]["basis"]
+    assert torch.allclose(basis.T @ basis, torch.eye(6), atol=1e-5)
+    assert float((basis.T @ shared).abs().diagonal().min()) > 0.98  # in the order of their size, of either sign
+
+
+def test_the_mean_gradient_is_the_same_in_a_new_basis() -> None:
+    torch.manual_seed(0)
+    spread = torch.randn(6, 40)
+    state = {"gram": spread @ spread.T, "basis": torch.linalg.qr(torch.randn(6, 6))[0], "first": torch.randn(6, 20),
+             "second": torch.rand(6, 20)}  # fmt: skip
+    before = state["basis"] @ state["first"]
+    _turn_basis(state)
+    assert torch.allclose(state["basis"] @ state["first"], before, atol=1e-5)
+    assert float(before.sub(state["first"]).abs().max()) > 0.1
 
 
 def test_the_rate_warms_up_stays_and_falls() -> None:

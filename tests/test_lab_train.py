@@ -31,6 +31,7 @@ from narrows.lab.coding import code  # noqa: E402
 from narrows.lab.dead_zone import DeadZone, Quantiser  # noqa: E402
 from narrows.lab.export import estimated, export, load_network, quantiser_of, tables_of  # noqa: E402
 from narrows.lab.network import TINY, Flagship  # noqa: E402
+from narrows.lab.optimizer import OPTIMIZERS, OptimizerName  # noqa: E402
 from narrows.lab.photos import CropConfig, Photos, draw_batch, load_photos  # noqa: E402
 from narrows.lab.tables import integer_frequencies  # noqa: E402
 from narrows.lab.train import Stage, TrainConfig, load_run, train  # noqa: E402
@@ -103,8 +104,11 @@ def test_a_run_leaves_its_log_its_settings_and_a_checkpoint_without_pickle(run: 
 
 
 @pytest.mark.filterwarnings("ignore:2 photographs")
-def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Path, photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_resumed_run_ends_where_an_unbroken_one_does(optimizer: OptimizerName, photos: Path, tmp_path: Path) -> None:
     # Both halves need one schedule, so the first is stopped by an interrupt in the middle of a budget of 40 steps.
+    run = train(TINY, config(photos, tmp_path / "whole", 40, optimizer=optimizer), progress=False)
+    settings = config(photos, tmp_path / "broken", 40, optimizer=optimizer)
     import narrows.lab.train as module
 
     class StopError(Exception):
@@ -122,11 +126,11 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(run: Path, photos: Path, 
     module.draw_batch = counting
     try:
         with pytest.raises(StopError):
-            train(TINY, config(photos, tmp_path / "broken", 40), progress=False)
+            train(TINY, settings, progress=False)
     finally:
         module.draw_batch = original
     assert json.loads((tmp_path / "broken/checkpoint/state.json").read_text())["state"]["step"] == 20
-    train(TINY, config(photos, tmp_path / "broken", 40), resume=True, progress=False)
+    train(TINY, settings, resume=True, progress=False)
     whole, resumed = read_tensors(run / "checkpoint"), read_tensors(tmp_path / "broken/checkpoint")
     assert whole.keys() == resumed.keys()
     assert all(torch.allclose(whole[name], resumed[name], atol=1e-6) for name in whole)
@@ -345,6 +349,24 @@ def test_the_later_stages_resume_as_what_they_are_and_need_a_profile(
 def test_a_stage_that_does_not_exist_is_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="noise, written, decoder, side, not last"):
         config(photos, tmp_path, 1, stage="last")
+
+
+def test_an_optimizer_that_does_not_exist_is_refused(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="soap, muon, not adam"):
+        config(photos, tmp_path, 1, optimizer="adam")
+
+
+@pytest.mark.filterwarnings("ignore:2 photographs")
+def test_a_run_is_resumed_with_its_own_optimizer(photos: Path, tmp_path: Path) -> None:
+    train(TINY, config(photos, tmp_path / "run", 1, optimizer="muon"), progress=False)
+    with pytest.raises(OptionError, match="with the optimizer muon"):
+        train(TINY, config(photos, tmp_path / "run", 2), resume=True, progress=False)
+    state = tmp_path / "run/checkpoint/state.json"
+    before = json.loads(state.read_text())
+    del before["optimizer"]  # as all runs were, when there was none but Muon
+    state.write_text(json.dumps(before | {"state": before["state"] | {"finished": False}}))
+    train(TINY, config(photos, tmp_path / "run", 2, optimizer="muon"), resume=True, progress=False)
+    assert load_run(tmp_path / "run")[1]["state"]["step"] == 2
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])

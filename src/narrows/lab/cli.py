@@ -12,6 +12,7 @@ import click
 
 from narrows.errors import OptionError
 from narrows.lab.network import FLAGSHIP_M, FLAGSHIP_S, TINY, kilo_macs_per_pixel
+from narrows.lab.optimizer import OPTIMIZERS, OptimizerName
 from narrows.lab.photos import load_photos
 from narrows.lab.train import STAGES, Stage, TrainConfig, load_run, train
 
@@ -30,7 +31,10 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--stage", type=click.Choice(STAGES), default="noise", show_default=True, help="What learns from what.")
 @click.option("--batch", type=int, default=8, show_default=True, help="Crops a step and process.")
 @click.option("--crop", type=int, default=256, show_default=True, help="Side of a crop in pixels, a multiple of 64.")
-@click.option("--matrix-rate", type=float, default=1e-2, show_default=True, help="Learning rate of Muon (1x1 weights).")
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="soap", show_default=True, help="Of 1x1 weights.")
+@click.option(
+    "--matrix-rate", type=float, default=3e-3, show_default=True, help="Its learning rate; muon wants about 1e-2."
+)
 @click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate of AdamW (all the rest).")
 @click.option("--masking", type=float, default=0.3, show_default=True, help="Share of the masked error in the loss.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -41,8 +45,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def train_command(
     recipe: str, photos: Path, run: Path | None, minutes: float | None, steps: int | None, resume: bool,
-    start: Path | None, stage: Stage, batch: int, crop: int, matrix_rate: float, rate: float, masking: float,
-    seed: int, threads: int | None, accelerator: str, processes: int, limit: int | None, quiet: bool,
+    start: Path | None, stage: Stage, batch: int, crop: int, optimizer: OptimizerName, matrix_rate: float,
+    rate: float, masking: float, seed: int, threads: int | None, accelerator: str, processes: int, limit: int | None,
+    quiet: bool,
 ) -> None:  # fmt: skip
     """Train RECIPE on photographs.
 
@@ -60,8 +65,8 @@ def train_command(
         minutes = 60.0
     config = TrainConfig(
         photos=photos, run=run or Path("runs") / recipe, minutes=minutes, steps=steps, batch=batch, crop=crop,
-        matrix_rate=matrix_rate, rate=rate, masking=masking, seed=seed, threads=threads, accelerator=accelerator,
-        processes=processes, photo_limit=limit, stage=stage,
+        optimizer=optimizer, matrix_rate=matrix_rate, rate=rate, masking=masking, seed=seed, threads=threads,
+        accelerator=accelerator, processes=processes, photo_limit=limit, stage=stage,
     )  # fmt: skip
     folder = train(RECIPES[recipe], config, resume=resume, start=start, progress=not quiet)
     click.echo(str(folder))
@@ -112,7 +117,8 @@ def export_command(
 
 
 _RECORDED = (
-    "minutes", "steps", "batch", "crop", "matrix_rate", "rate", "masking", "ema_decay", "seed", "processes", "stage",
+    "minutes", "steps", "batch", "crop", "optimizer", "matrix_rate", "rate", "masking", "ema_decay", "seed",
+    "processes", "stage",
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from narrows.lab.distortion import distortion
 from narrows.lab.grow import fill
 from narrows.lab.loop import check_folder, run_loop, start_fabric
 from narrows.lab.network import Flagship, NetworkConfig, kilo_macs_per_pixel, parameter_count
-from narrows.lab.optimizer import build_optimizers, rate_factor
+from narrows.lab.optimizer import OPTIMIZERS, OptimizerName, build_optimizers, rate_factor
 from narrows.lab.photos import CropConfig, Photos, centre_crop, draw_batch, load_photos
 from narrows.lab.rate import rate_distortion_loss, stratified_qualities
 from narrows.lab.task import Evaluation, LoopConfig, RunState
@@ -42,7 +42,10 @@ class TrainConfig:
     steps: int | None = None
     batch: int = 8
     crop: int = 256
-    matrix_rate: float = 1e-2
+    optimizer: OptimizerName = "soap"
+    """Of the matrices; AdamW trains all else."""
+    matrix_rate: float = 3e-3
+    """Of SOAP; Muon wants about 1e-2."""
     rate: float = 1e-3
     max_norm: float = 1.0
     ema_decay: float = 0.998
@@ -65,6 +68,8 @@ class TrainConfig:
         self.loop()
         if self.stage not in STAGES:
             raise OptionError(f"stage must be one of {', '.join(STAGES)}, not {self.stage}")
+        if self.optimizer not in OPTIMIZERS:
+            raise OptionError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer}")
         if self.batch < 1 or self.crop < 64 or self.crop % 64:
             raise OptionError(f"batch must be at least 1 and crop a multiple of 64, not {self.batch} and {self.crop}")
         if not 0 <= self.masking <= 1:
@@ -97,10 +102,12 @@ class FlagshipTask:
             network.learn_written(quantiser, encoder_learns=config.stage == "written")
         if config.stage == "side":
             network.learn_side()
-        self.optimizers = build_optimizers(network, config.matrix_rate, config.rate)
+        self.optimizers = build_optimizers(network, config.optimizer, config.matrix_rate, config.rate)
         self.rates = (config.matrix_rate, config.rate)
         self.megapixels = config.batch * config.crop**2 / 1e6
-        self.record = {"network": dataclasses.asdict(network.config), "stage": config.stage}
+        self.record = {
+            "network": dataclasses.asdict(network.config), "stage": config.stage, "optimizer": config.optimizer,
+        }  # fmt: skip
         if quantiser is not None:
             self.record["quantiser"] = dataclasses.asdict(quantiser)
         self._batch, self._crop = config.batch, CropConfig(size=config.crop)
@@ -174,10 +181,7 @@ def train(network_config: NetworkConfig, config: TrainConfig, *, resume: bool = 
 def _quantiser(config: TrainConfig, resume: bool, start: Path | None) -> Quantiser | None:
     """That of the encoder whose symbols the run learns from; None while it learns from noise."""
     if resume:
-        state = read_state(config.run / "checkpoint")
-        if state["stage"] != config.stage:
-            raise OptionError(f"{config.run} is a run of the stage {state['stage']}; resume it as such")
-        return stored_quantiser(state)
+        return stored_quantiser(_resumable(config))
     if config.stage in ("noise", "side"):
         return None
     if start is None or not (start / "manifest.json").exists():
@@ -185,6 +189,17 @@ def _quantiser(config: TrainConfig, resume: bool, start: Path | None) -> Quantis
     from narrows.lab.export import quantiser_of  # only here: the trainer's path stays free of the codec
 
     return quantiser_of(start)
+
+
+def _resumable(config: TrainConfig) -> dict[str, Any]:
+    """The state of the run's checkpoint; OptionError if it was begun with what `config` does not say."""
+    state = read_state(config.run / "checkpoint")
+    if state["stage"] != config.stage:
+        raise OptionError(f"{config.run} is a run of the stage {state['stage']}; resume it as such")
+    optimizer = state.get("optimizer", "muon")  # all that was trained before there was a choice
+    if optimizer != config.optimizer:
+        raise OptionError(f"{config.run} is a run with the optimizer {optimizer}; resume it as such")
+    return state
 
 
 def stored_quantiser(state: dict[str, Any]) -> Quantiser | None:
