@@ -31,11 +31,21 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--stage", type=click.Choice(STAGES), default="noise", show_default=True, help="What learns from what.")
 @click.option("--batch", type=int, default=8, show_default=True, help="Crops a step and process.")
 @click.option("--crop", type=int, default=256, show_default=True, help="Side of a crop in pixels, a multiple of 64.")
-@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="soap", show_default=True, help="Of 1x1 weights.")
 @click.option(
-    "--matrix-rate", type=float, default=3e-3, show_default=True, help="Its learning rate; muon wants about 1e-2."
+    "--optimizer",
+    type=click.Choice(OPTIMIZERS),
+    default="soap",
+    show_default=True,
+    help="Of the 1x1 weights; AdamW trains all the rest.",
 )
-@click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate of AdamW (all the rest).")
+@click.option(
+    "--matrix-rate",
+    type=float,
+    default=3e-3,
+    show_default=True,
+    help="Learning rate of the 1x1 weights; a tenth of it in the later stages, about 1e-2 with muon.",
+)
+@click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate of AdamW.")
 @click.option("--masking", type=float, default=0.3, show_default=True, help="Share of the masked error in the loss.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--threads", type=int, help="CPU threads.  [default: all cores]")
