@@ -23,8 +23,8 @@ LARGEST = 127
 
 
 def straight_through(x: Tensor, value: Tensor) -> Tensor:
-    """`value` forwards, the gradient of `x` backwards."""
-    return x + (value - x).detach()
+    """`value` forwards, to its last bit, and the gradient of `x` backwards."""
+    return value.detach() + (x - x.detach())
 
 
 class _Bounded(torch.autograd.Function):
